@@ -1,0 +1,103 @@
+"""A Visitor: one browser as far as the gateway can know, the person last seen on it, and the click that led here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct, structs
+
+from gateway.model.consent import Consent
+
+CLICK_WINDOW_MS = 28 * 86_400_000
+"""How long a click id is worth keeping. Source: TikTok's longest click-attribution window (spec 6.1)."""
+
+
+class Click(Struct, frozen=True):
+    """A click on an ad. Units: `at_ms` Unix milliseconds of the landing."""
+
+    ttclid: str
+    at_ms: int
+
+
+class Identity(Struct, frozen=True):
+    """Who a visitor said they are; every value is a SHA-256 hex digest."""
+
+    email: str | None = None
+    phone: str | None = None
+    external_id: str | None = None
+
+
+class Visitor(Struct, frozen=True):
+    """What is known of one visitor.
+
+    Units: `first_seen_ms`, `last_seen_ms` Unix milliseconds. `id` is a UUIDv7 in 32 hex digits.
+    """
+
+    id: str
+    first_seen_ms: int
+    last_seen_ms: int
+    click: Click | None = None
+    ttp: str | None = None
+    identity: Identity = Identity()
+    consent: Consent | None = None
+    ip: str | None = None
+    user_agent: str | None = None
+
+
+class Sighting(Struct, frozen=True):
+    """What one beacon, ad landing or order says about its visitor."""
+
+    at_ms: int
+    click: Click | None = None
+    ttp: str | None = None
+    identity: Identity = Identity()
+    consent: Consent | None = None
+    ip: str | None = None
+    user_agent: str | None = None
+
+
+_DAY_MS = 86_400_000
+
+
+def update_visitor(visitor: Visitor, seen: Sighting) -> Visitor:
+    """The visitor after this sighting; the very same object when nothing worth a write has changed.
+
+    The newest click wins. A changed email or external id starts a new identity instead of mixing two people on one
+    device. `last_seen_ms`, `ip` and `user_agent` are refreshed at most once a day, or along with any other change.
+    """
+    news: dict[str, Any] = {}
+    if seen.click and _is_newer(seen.click, visitor.click):
+        news["click"] = seen.click
+    if seen.ttp and seen.ttp != visitor.ttp:
+        news["ttp"] = seen.ttp
+    identity = merge_identity(visitor.identity, seen.identity)
+    if identity != visitor.identity:
+        news["identity"] = identity
+    if seen.consent and _says_more(seen.consent, visitor.consent):
+        news["consent"] = seen.consent
+    if not news and seen.at_ms - visitor.last_seen_ms < _DAY_MS:
+        return visitor
+    news["last_seen_ms"] = max(visitor.last_seen_ms, seen.at_ms)
+    news["ip"], news["user_agent"] = seen.ip or visitor.ip, seen.user_agent or visitor.user_agent
+    return structs.replace(visitor, **news)
+
+
+def merge_identity(known: Identity, said: Identity) -> Identity:
+    """Known and newly said digests together, or the newly said alone when they contradict: then it is another person."""
+    for name in ("email", "external_id"):
+        old, new = getattr(known, name), getattr(said, name)
+        if old and new and old != new:
+            return said
+    return Identity(said.email or known.email, said.phone or known.phone, said.external_id or known.external_id)
+
+
+def _is_newer(click: Click, known: Click | None) -> bool:
+    return known is None or (click.ttclid != known.ttclid and click.at_ms >= known.at_ms)
+
+
+def _says_more(said: Consent, known: Consent | None) -> bool:
+    if known is None:
+        return True
+    if said.at_ms < known.at_ms:
+        return False
+    return (said.marketing, said.analytics, said.sale_of_data) != (known.marketing, known.analytics, known.sale_of_data)
