@@ -1,0 +1,98 @@
+"""The only place that knows SQL. `Store` is what the layers above see: record, claim, settle, read.
+
+The web side and the delivery side meet here and nowhere else: what one records, the other claims.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from gateway.errors import StoreUnavailable
+from gateway.store import outbox
+from gateway.store.database import Lock, migrate, open_engine
+from gateway.store.receipt import Claimed, Receipt, Recorded, Settlement
+from gateway.store.writer import Writer
+
+T = TypeVar("T")
+Lane = tuple[str, str]
+"""store_id and pixel_code: what is delivered together."""
+
+
+class Store:
+    """A database, opened, migrated and held by this process.
+
+    Raises: StoreLocked when another gateway has it, StoreUnavailable when it cannot be opened.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = open_engine(url)
+        database = self._engine.url.database
+        self._lock = Lock(Path(database)) if database else None
+        migrate(self._engine)
+        self._writer = Writer(self._engine)
+        self._signals: dict[Lane, asyncio.Event] = {}
+
+    async def start(self, now_ms: int) -> None:
+        """Ready to record; what a dead predecessor had claimed is due again."""
+        self._writer.start()
+        await self._writer.run(lambda cursor: outbox.free_leases(cursor, now_ms))
+
+    async def stop(self) -> None:
+        """Everything handed in is on disk, and another process may open the database."""
+        await self._writer.stop()
+        if self._lock:
+            self._lock.release()
+
+    def queued(self, lane: Lane) -> asyncio.Event:
+        """Set whenever this process queues an event for this lane; the one who waits clears it."""
+        return self._signals.setdefault(lane, asyncio.Event())
+
+    async def record(self, receipt: Receipt) -> Recorded:
+        """The receipt is durably stored. Raises: StoreUnavailable when it is not."""
+        recorded = await self._writer.record(receipt)
+        if recorded.queued:
+            for queued in receipt.events:
+                self.queued((receipt.store_id, queued.pixel_code)).set()
+        return recorded
+
+    async def claim(self, lane: Lane, lease: str, now_ms: int, limit: int) -> list[Claimed]:
+        """Up to `limit` due events of one lane, leased for 15 s."""
+        return await self._writer.run(lambda cursor: outbox.claim(cursor, *lane, lease, now_ms, limit))
+
+    async def settle(self, store_id: str, lease: str, settlements: Sequence[Settlement]) -> None:
+        """The fate, or the next due time, of each claimed event is durably stored."""
+        await self._writer.run(lambda cursor: outbox.settle(cursor, store_id, lease, settlements))
+
+    async def due_lanes(self, lanes: Sequence[Lane], now_ms: int) -> list[Lane]:
+        """Those of these lanes that have something to send now."""
+
+        def find(connection: Connection) -> list[Lane]:
+            cursor = connection.connection.cursor()
+            return [lane for lane in lanes if outbox.is_due(cursor, *lane, now_ms)]
+
+        return await self.read(find)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """What `work` finds on a reading connection, off the event loop."""
+
+        def run() -> T:
+            with self._engine.connect() as connection:
+                return work(connection)
+
+        return await asyncio.to_thread(run)
+
+    async def check(self) -> None:
+        """The database takes a write right now. Raises: StoreUnavailable with the reason."""
+        try:
+            async with asyncio.timeout(2):
+                await self._writer.run(lambda cursor: cursor.execute("UPDATE outbox SET lease = lease WHERE 0", ()))
+        except TimeoutError:
+            raise StoreUnavailable("the database does not answer within 2 s") from None
+
+
+__all__ = ["Claimed", "Lane", "Receipt", "Recorded", "Settlement", "Store"]

@@ -1,0 +1,83 @@
+"""Opens the database: SQLite with the pragmas durability needs, migrated to the newest schema, held by one process.
+
+Called by `gateway.store.Store`. Source for the pragmas: sqlite.org/wal.html and sqlite.org/pragma.html#pragma_synchronous
+(read 2026-11): in WAL mode only synchronous=FULL makes a commit survive a power cut.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, create_engine, event, make_url
+
+from gateway.errors import StoreLocked, StoreUnavailable
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA busy_timeout = 5000",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA cache_size = -16000",  # 16 MB: the hot index pages of a busy store
+    "PRAGMA wal_autocheckpoint = 4000",
+    "PRAGMA journal_size_limit = 67108864",
+)
+
+
+def open_engine(url: str) -> Engine:
+    """An engine whose every SQLite connection is durable at commit. The database's folder exists afterwards."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        raise StoreUnavailable("storage.url: this version stores in SQLite; write sqlite:///path/to/gateway.db")
+    if parsed.database:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(parsed, connect_args={"check_same_thread": False})
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def _set_pragmas(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver opens no transaction of its own; `_begin_immediate` does
+    for pragma in PRAGMAS:
+        connection.execute(pragma)
+
+
+def _begin_immediate(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+
+
+def migrate(engine: Engine) -> None:
+    """The database has the newest schema, whatever released version it had before."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["engine"] = engine
+    command.upgrade(config, "head")
+
+
+class Lock:
+    """Holds a SQLite file for one gateway process; the kernel lets go of it however the process ends.
+
+    Raises: StoreLocked when another process holds it.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self._path = database.with_name(database.name + ".lock")
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._file)
+            raise StoreLocked(
+                f"{database} is in use by another gateway: SQLite takes one process; stop the other, or use PostgreSQL"
+            ) from None
+
+    def release(self) -> None:
+        """Another process may take the file now."""
+        os.close(self._file)

@@ -1,0 +1,66 @@
+"""Claims, settles and frees what is to be sent. Each function is one act inside a writer's transaction.
+
+Called through `gateway.store.Store` by `gateway.delivery`. An event leaves the outbox only with a fate; a lease that ends
+without a settlement means that its process died, and nobody knows whether TikTok got the event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.store import rows, sql
+from gateway.store.receipt import Claimed, Settlement
+from gateway.store.record import Cursor
+
+LEASE_MS = 15_000
+"""How long a claim holds. Source: contract 4.6, a dead process frees its events within 15 s."""
+
+
+def claim(cursor: Cursor, store_id: str, pixel_code: str, lease: str, now_ms: int, limit: int) -> list[Claimed]:
+    """Up to `limit` due events of one pixel, the oldest first, leased under this name until now + 15 s."""
+    cursor.execute(sql.CLAIM, (store_id, pixel_code, now_ms, limit))
+    found = [
+        Claimed(
+            id=row[0],
+            event=rows.to_event(row[1], row[2]),
+            expires_ms=row[3],
+            attempts=row[4],
+            maybe_sent_ms=row[5],
+            is_withdrawn=rows.to_bool(row[6]) is False,
+        )
+        for row in cursor.fetchall()
+    ]
+    if found:
+        leased = [(lease, now_ms + LEASE_MS, now_ms, store_id, one.id) for one in found]
+        cursor.executemany(sql.LEASE, leased)
+    return found
+
+
+def settle(cursor: Cursor, store_id: str, lease: str, settlements: Sequence[Settlement]) -> None:
+    """Each event has its fate and has left the outbox, or is due again; what TikTok answered is in `attempts`."""
+    ended = [one for one in settlements if one.fate]
+    again = [one for one in settlements if not one.fate]
+    answered = [one for one in settlements if one.verdict]
+    if ended:
+        cursor.executemany(sql.SETTLE_EVENT, [(one.fate, one.reason, one.at_ms, store_id, one.id) for one in ended])
+        cursor.executemany(sql.LEAVE_OUTBOX, [(store_id, one.id) for one in ended])
+    if again:
+        back = [(one.due_ms, one.attempts, one.maybe_sent_ms, store_id, one.id, lease) for one in again]
+        cursor.executemany(sql.PUT_BACK, back)
+    if answered:
+        cursor.executemany(sql.ADD_ATTEMPT, [_attempt_row(store_id, one) for one in answered])
+
+
+def _attempt_row(store_id: str, one: Settlement) -> tuple[object, ...]:
+    return (store_id, one.id, one.at_ms, one.verdict, one.http_status, one.code, one.message, one.request_id)
+
+
+def free_leases(cursor: Cursor, now_ms: int) -> None:
+    """Everything a dead process had claimed is due now. Only for the one process that owns the database."""
+    cursor.execute(sql.FREE_LEASES, (now_ms,))
+
+
+def is_due(cursor: Cursor, store_id: str, pixel_code: str, now_ms: int) -> bool:
+    """Whether anything of this pixel may be sent now."""
+    cursor.execute(sql.IS_DUE, (store_id, pixel_code, now_ms))
+    return cursor.fetchone() is not None

@@ -1,0 +1,109 @@
+"""What upper layers hand to the store to be written, and what they get back. Built by `gateway.intake`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from gateway.model.consent import ConsentMode
+from gateway.model.event import Event
+from gateway.model.outcome import Dropped, Fate
+from gateway.model.visitor import Sighting, Visitor
+
+
+class AnchorKind(StrEnum):
+    """What can lead back to a visitor, in the order in which they are asked (architecture, Identity)."""
+
+    FIRST = "first"
+    CART = "cart"
+    CHECKOUT = "checkout"
+    CLIENT = "client"
+    CUSTOMER = "customer"
+    EMAIL = "email"
+    PHONE = "phone"
+
+
+UNGUESSABLE = frozenset({AnchorKind.FIRST, AnchorKind.CART, AnchorKind.CHECKOUT, AnchorKind.CLIENT})
+"""Anchors that nobody can make up: only these may give a browser its cookies back (contract 4.6)."""
+
+
+class Anchor(Struct, frozen=True):
+    """One way back to a visitor. `digest` is keyed: the database alone cannot be searched for a cart or an email."""
+
+    kind: AnchorKind
+    digest: str
+
+
+class Queued(Struct, frozen=True):
+    """One event for one pixel. Units: `expires_ms` Unix milliseconds, after which it must not be sent."""
+
+    pixel_code: str
+    event: Event
+    expires_ms: int
+    fate: Fate | None = None
+    reason: str | None = None
+
+
+class Receipt(Struct, frozen=True):
+    """All that one request says, to be written in one transaction.
+
+    `known_id` comes out of a verified signature; `new_id` is used when nobody is known and `may_create` is true.
+    `is_browserless`: no browser gets an answer, so a guessable anchor may lead to the visitor too.
+    """
+
+    store_id: str
+    mode: ConsentMode
+    new_id: str
+    sighting: Sighting
+    known_id: str | None = None
+    anchors: tuple[Anchor, ...] = ()
+    events: tuple[Queued, ...] = ()
+    may_create: bool = True
+    is_browserless: bool = False
+
+
+class Recorded(Struct, frozen=True):
+    """What is on disk now.
+
+    `visitor` is None when nothing about a visitor was kept. `kin` is the same person known by a guessable anchor: never
+    told to the browser. `queued` and `duplicates` count events.
+    """
+
+    visitor: Visitor | None = None
+    kin: Visitor | None = None
+    queued: int = 0
+    duplicates: int = 0
+    dropped: Dropped | None = None
+
+
+class Claimed(Struct, frozen=True):
+    """An event leased for sending. `maybe_sent_ms` is what was known before this lease."""
+
+    id: str
+    event: Event
+    expires_ms: int
+    attempts: int
+    maybe_sent_ms: int | None
+    is_withdrawn: bool
+
+
+class Settlement(Struct, frozen=True):
+    """What became of one leased event.
+
+    With a `fate` it leaves the outbox for good; without one it is due again at `due_ms`.
+    `verdict` None: nothing was sent, so no attempt is recorded.
+    """
+
+    id: str
+    at_ms: int
+    fate: Fate | None = None
+    reason: str | None = None
+    due_ms: int = 0
+    attempts: int = 0
+    maybe_sent_ms: int | None = None
+    verdict: str | None = None
+    http_status: int | None = None
+    code: int | None = None
+    message: str | None = None
+    request_id: str | None = None

@@ -1,0 +1,153 @@
+"""The one thread that writes: everything that arrives while a commit is under way shares the next one (group commit).
+
+Requests hand it receipts, delivery hands it functions; each is answered only after its own commit has returned. There is
+no timer: an idle writer commits at once, a busy one collects what arrives meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from msgspec import Struct
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from gateway.errors import StoreUnavailable
+from gateway.store.receipt import Receipt, Recorded
+from gateway.store.record import Cursor, record_all
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+QUEUE_LIMIT = 20_000
+"""Jobs waiting before the writer says no: bounded memory under any load."""
+
+BATCH_LIMIT = 512
+"""Jobs in one transaction: bounds how long the first of them waits for the last."""
+
+
+class _Job(Struct):
+    work: Receipt | Callable[[Cursor], Any]
+    done: asyncio.Future[Any]
+
+
+class Writer:
+    """Owns the writing connection. Start it on the event loop that will wait for its answers."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> None:
+        """Jobs are taken from now on."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Every job handed in before is answered, and the writing connection is closed."""
+        self._jobs.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    @property
+    def waiting(self) -> int:
+        """Jobs not yet taken into a transaction."""
+        return self._jobs.qsize()
+
+    async def record(self, receipt: Receipt) -> Recorded:
+        """The receipt is on disk.
+
+        Raises: StoreUnavailable when it is not; the client should try again.
+        """
+        recorded: Recorded = await self._submit(receipt)
+        return recorded
+
+    async def run(self, work: Callable[[Cursor], T]) -> T:
+        """`work` ran in a transaction that is on disk; its value.
+
+        Raises: StoreUnavailable when nothing was written; whatever `work` raised.
+        """
+        result: T = await self._submit(work)
+        return result
+
+    def _submit(self, work: Receipt | Callable[[Cursor], Any]) -> asyncio.Future[Any]:
+        if self._loop is None or not self._thread.is_alive():
+            raise StoreUnavailable("the writer is not running")
+        if self._jobs.qsize() >= QUEUE_LIMIT:
+            raise StoreUnavailable("more is waiting to be written than the database takes")
+        done = self._loop.create_future()
+        self._jobs.put(_Job(work, done))
+        return done
+
+    def _run(self) -> None:
+        is_open = True
+        while is_open:
+            batch, is_open = self._collect()
+            if batch:
+                self._answer(batch, self._commit(batch))
+        self._engine.dispose()
+
+    def _collect(self) -> tuple[list[_Job], bool]:
+        """All that waits now, at least one job; False with it when no more will come."""
+        batch: list[_Job] = []
+        job = self._jobs.get()
+        while job is not None:
+            batch.append(job)
+            if len(batch) >= BATCH_LIMIT:
+                return batch, True
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                return batch, True
+        return batch, False
+
+    def _commit(self, batch: Sequence[_Job]) -> list[Any]:
+        """One result a job, after the commit; a failure is returned as the exception itself."""
+        try:
+            return self._transact(batch)
+        except OperationalError as error:
+            log.exception("nothing of a batch of %d was written", len(batch))
+            return [StoreUnavailable(str(error.orig))] * len(batch)
+        except Exception as error:  # one job's fault must not take its neighbours down: each gets its own transaction
+            if len(batch) > 1:
+                return [result for job in batch for result in self._commit([job])]
+            log.exception("a write failed")
+            return [error]
+
+    def _transact(self, batch: Sequence[_Job]) -> list[Any]:
+        with self._engine.connect().execution_options(writes=True) as connection, connection.begin():
+            cursor: Any = connection.connection.cursor()
+            try:
+                return _work(cursor, batch)
+            except self._engine.dialect.loaded_dbapi.Error as error:
+                raise DBAPIError.instance(None, None, error, self._engine.dialect.loaded_dbapi.Error) from error
+
+    def _answer(self, batch: Sequence[_Job], results: Sequence[Any]) -> None:
+        assert self._loop is not None  # noqa: S101 - start() came before any job
+        try:
+            self._loop.call_soon_threadsafe(_resolve, batch, results)
+        except RuntimeError:
+            log.warning("%d writes were committed after the event loop had closed", len(batch))
+
+
+def _work(cursor: Cursor, batch: Sequence[_Job]) -> list[Any]:
+    """Receipts first, all at once; then each function in order."""
+    receipts = [job.work for job in batch if isinstance(job.work, Receipt)]
+    recorded = iter(record_all(cursor, receipts) if receipts else ())
+    return [next(recorded) if isinstance(job.work, Receipt) else job.work(cursor) for job in batch]
+
+
+def _resolve(batch: Sequence[_Job], results: Sequence[Any]) -> None:
+    for job, result in zip(batch, results, strict=True):
+        if job.done.cancelled():
+            continue
+        if isinstance(result, BaseException):
+            job.done.set_exception(result)
+        else:
+            job.done.set_result(result)
