@@ -72,8 +72,8 @@ class Page(Struct, frozen=True, omit_defaults=True):
 class User(Struct, frozen=True, omit_defaults=True):
     """The match keys of one event.
 
-    Shape: `email`, `phone`, `external_id` hold SHA-256 hex digests, newest first; names and zip are digests too; `city`,
-    `state`, `country`, `ttclid`, `ttp`, `ip`, `user_agent`, `locale` are plain, as TikTok wants them (spec 2.3).
+    Shape: `email`, `phone`, `external_id` hold SHA-256 hex digests, newest first; names and zip are digests too;
+    `city`, `state`, `country`, `ttclid`, `ttp`, `ip`, `user_agent` and `locale` are plain, as TikTok wants (spec 2.3).
     """
 
     email: tuple[str, ...] = ()

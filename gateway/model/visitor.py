@@ -45,11 +45,15 @@ class Visitor(Struct, frozen=True):
 
 
 class Sighting(Struct, frozen=True):
-    """What one beacon, ad landing or order says about its visitor."""
+    """What one beacon, ad landing or order says about its visitor.
+
+    `minted_ttp` is used only where no `_ttp` is known.
+    """
 
     at_ms: int
     click: Click | None = None
     ttp: str | None = None
+    minted_ttp: str | None = None
     identity: Identity = Identity()
     consent: Consent | None = None
     ip: str | None = None
@@ -70,11 +74,14 @@ def update_visitor(visitor: Visitor, seen: Sighting) -> Visitor:
         news["click"] = seen.click
     if seen.ttp and seen.ttp != visitor.ttp:
         news["ttp"] = seen.ttp
+    elif seen.minted_ttp and not visitor.ttp:
+        news["ttp"] = seen.minted_ttp
     identity = merge_identity(visitor.identity, seen.identity)
     if identity != visitor.identity:
         news["identity"] = identity
-    if seen.consent and _says_more(seen.consent, visitor.consent):
-        news["consent"] = seen.consent
+    consent = newest_consent(visitor.consent, seen.consent)
+    if consent is not visitor.consent:
+        news["consent"] = consent
     if not news and seen.at_ms - visitor.last_seen_ms < _DAY_MS:
         return visitor
     news["last_seen_ms"] = max(visitor.last_seen_ms, seen.at_ms)
@@ -83,7 +90,7 @@ def update_visitor(visitor: Visitor, seen: Sighting) -> Visitor:
 
 
 def merge_identity(known: Identity, said: Identity) -> Identity:
-    """Known and newly said digests together, or the newly said alone when they contradict: then it is another person."""
+    """Known and newly said digests together, or the newly said alone when they contradict: another person."""
     for name in ("email", "external_id"):
         old, new = getattr(known, name), getattr(said, name)
         if old and new and old != new:
@@ -95,9 +102,19 @@ def _is_newer(click: Click, known: Click | None) -> bool:
     return known is None or (click.ttclid != known.ttclid and click.at_ms >= known.at_ms)
 
 
-def _says_more(said: Consent, known: Consent | None) -> bool:
-    if known is None:
-        return True
-    if said.at_ms < known.at_ms:
-        return False
-    return (said.marketing, said.analytics, said.sale_of_data) != (known.marketing, known.analytics, known.sale_of_data)
+def newest_consent(known: Consent | None, said: Consent | None) -> Consent | None:
+    """The choice in force: what was said last. Saying the same again changes nothing, not even its time."""
+    if said is None or (known and said.at_ms < known.at_ms):
+        return known
+    if known and (said.marketing, said.analytics, said.sale_of_data) == (
+        known.marketing,
+        known.analytics,
+        known.sale_of_data,
+    ):
+        return known
+    return said
+
+
+def only_consent(seen: Sighting) -> Sighting:
+    """What may be kept of a sighting whose visitor refuses: the refusal."""
+    return Sighting(at_ms=seen.at_ms, consent=seen.consent)

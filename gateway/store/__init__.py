@@ -64,6 +64,10 @@ class Store:
         """Up to `limit` due events of one lane, leased for 15 s."""
         return await self._writer.run(lambda cursor: outbox.claim(cursor, *lane, lease, now_ms, limit))
 
+    async def renew(self, lane: Lane, lease: str, ids: Sequence[str], now_ms: int) -> None:
+        """The lease on these events holds for another 15 s."""
+        await self._writer.run(lambda cursor: outbox.renew(cursor, lane[0], lease, ids, now_ms))
+
     async def settle(self, store_id: str, lease: str, settlements: Sequence[Settlement]) -> None:
         """The fate, or the next due time, of each claimed event is durably stored."""
         await self._writer.run(lambda cursor: outbox.settle(cursor, store_id, lease, settlements))

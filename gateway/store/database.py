@@ -1,6 +1,6 @@
 """Opens the database: SQLite with the pragmas durability needs, migrated to the newest schema, held by one process.
 
-Called by `gateway.store.Store`. Source for the pragmas: sqlite.org/wal.html and sqlite.org/pragma.html#pragma_synchronous
+Called by `gateway.store.Store`. Source of the pragmas: sqlite.org/wal.html, sqlite.org/pragma.html#pragma_synchronous
 (read 2026-11): in WAL mode only synchronous=FULL makes a commit survive a power cut.
 """
 

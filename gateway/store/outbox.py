@@ -1,6 +1,6 @@
 """Claims, settles and frees what is to be sent. Each function is one act inside a writer's transaction.
 
-Called through `gateway.store.Store` by `gateway.delivery`. An event leaves the outbox only with a fate; a lease that ends
+Called through `gateway.store.Store` by `gateway.delivery`. An event leaves the outbox only with a fate; a lease ended
 without a settlement means that its process died, and nobody knows whether TikTok got the event.
 """
 
@@ -34,6 +34,11 @@ def claim(cursor: Cursor, store_id: str, pixel_code: str, lease: str, now_ms: in
         leased = [(lease, now_ms + LEASE_MS, now_ms, store_id, one.id) for one in found]
         cursor.executemany(sql.LEASE, leased)
     return found
+
+
+def renew(cursor: Cursor, store_id: str, lease: str, ids: Sequence[str], now_ms: int) -> None:
+    """Those of these events that are still held under this lease are held until now + 15 s."""
+    cursor.executemany(sql.RENEW, [(now_ms + LEASE_MS, store_id, id_, lease) for id_ in ids])
 
 
 def settle(cursor: Cursor, store_id: str, lease: str, settlements: Sequence[Settlement]) -> None:

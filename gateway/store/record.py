@@ -16,7 +16,7 @@ from uuid_utils import uuid7
 from gateway.model.consent import is_allowed
 from gateway.model.event import Event, User, fill, merge_events
 from gateway.model.outcome import Dropped
-from gateway.model.visitor import Visitor, update_visitor
+from gateway.model.visitor import Sighting, Visitor, newest_consent, only_consent, update_visitor
 from gateway.store import rows, sql
 from gateway.store.receipt import UNGUESSABLE, Anchor, Queued, Receipt, Recorded
 
@@ -29,7 +29,7 @@ class Cursor(Protocol):
     def execute(self, statement: str, parameters: Sequence[Any], /) -> Any: ...
     def executemany(self, statement: str, parameters: Sequence[Sequence[Any]], /) -> Any: ...
     def fetchone(self) -> Any: ...
-    def fetchall(self) -> list[Any]: ...
+    def fetchall(self) -> Sequence[Any]: ...
 
 
 def record_all(cursor: Cursor, receipts: Sequence[Receipt]) -> list[Recorded]:
@@ -60,9 +60,10 @@ class _Batch:
             return Recorded(dropped=Dropped.CONSENT)
         if visitor is None:
             visitor = self._make_visitor(receipt)
+        elif is_allowed(receipt.mode, newest_consent(visitor.consent, receipt.sighting.consent)):
+            visitor = self._update_visitor(receipt.store_id, visitor, receipt.sighting)
         else:
-            visitor = self._update_visitor(receipt, visitor)
-        if not is_allowed(receipt.mode, visitor.consent):
+            self._update_visitor(receipt.store_id, visitor, only_consent(receipt.sighting))
             return Recorded(dropped=Dropped.CONSENT)
         kin = self._find_kin(receipt, visitor) if receipt.anchors else None
         self._link_anchors(receipt, visitor)
@@ -115,10 +116,10 @@ class _Batch:
         self._new_visitors[key] = None
         return visitor
 
-    def _update_visitor(self, receipt: Receipt, visitor: Visitor) -> Visitor:
-        updated = update_visitor(visitor, receipt.sighting)
+    def _update_visitor(self, store_id: str, visitor: Visitor, seen: Sighting) -> Visitor:
+        updated = update_visitor(visitor, seen)
         if updated is not visitor:
-            key = (receipt.store_id, visitor.id)
+            key = (store_id, visitor.id)
             self._visitors[key] = updated
             if key not in self._new_visitors:
                 self._changed_visitors[key] = None
@@ -230,8 +231,6 @@ def _absorb_twin(cursor: Cursor, store_id: str, twin: tuple[Any, ...], event: Ev
     merged = merge_events(stored, event)
     new_body, new_ip = rows.from_event(merged)
     expires_ms = min(expires_ms, queued.expires_ms)
-    cursor.execute(
-        sql.MERGE_EVENT, (new_body, new_ip, merged.pixel, merged.occurred_ms, expires_ms, store_id, twin_id)
-    )
+    cursor.execute(sql.MERGE_EVENT, (new_body, new_ip, merged.pixel, merged.occurred_ms, expires_ms, store_id, twin_id))
     if stored.hold_until_ms > merged.hold_until_ms:
         cursor.execute(sql.HASTEN, (min(due_ms, max(event.received_ms, merged.hold_until_ms)), store_id, twin_id))

@@ -21,9 +21,7 @@ def _insert(table: str, columns: tuple[str, ...]) -> str:
 
 FIND_VISITOR = f"SELECT {', '.join(VISITOR)} FROM visitors WHERE store_id = ? AND id = ?"  # noqa: S608 - names of ours
 ADD_VISITOR = _insert("visitors", VISITOR)
-CHANGE_VISITOR = (
-    f"UPDATE visitors SET {', '.join(name + ' = ?' for name in VISITOR[2:])} WHERE store_id = ? AND id = ?"  # noqa: S608 - names of ours
-)
+CHANGE_VISITOR = f"UPDATE visitors SET {', '.join(name + ' = ?' for name in VISITOR[2:])} WHERE store_id = ? AND id = ?"  # noqa: S608 - names of ours
 
 FIND_LINK = "SELECT visitor_id FROM links WHERE store_id = ? AND kind = ? AND digest = ?"
 PUT_LINK = (
@@ -56,7 +54,7 @@ CLAIM = """
     LEFT JOIN visitors v ON v.store_id = e.store_id AND v.id = e.visitor_id
     WHERE o.store_id = ? AND o.pixel_code = ? AND o.due_ms <= ?
     ORDER BY o.due_ms LIMIT ?"""
-"""The oldest due events of one pixel. A leased event is due again when its lease ends, so a dead process frees its own."""
+"""One pixel's oldest due events. A leased event is due again when its lease ends, so a dead process frees its own."""
 
 LEASE = """
     UPDATE outbox SET lease = ?, due_ms = ?, attempts = attempts + 1, maybe_sent_ms = coalesce(maybe_sent_ms, ?)
@@ -66,9 +64,11 @@ LEASE = """
 FREE_LEASES = "UPDATE outbox SET lease = NULL, due_ms = ? WHERE lease IS NOT NULL"
 
 PUT_BACK = """
-    UPDATE outbox SET lease = NULL, due_ms = ?, attempts = ?, maybe_sent_ms = ? WHERE store_id = ? AND id = ? AND lease = ?"""
+    UPDATE outbox SET lease = NULL, due_ms = ?, attempts = ?, maybe_sent_ms = ?
+    WHERE store_id = ? AND id = ? AND lease = ?"""
+RENEW = "UPDATE outbox SET due_ms = ? WHERE store_id = ? AND id = ? AND lease = ?"
 LEAVE_OUTBOX = "DELETE FROM outbox WHERE store_id = ? AND id = ?"
-SETTLE_EVENT = "UPDATE events SET fate = ?, reason = ?, settled_ms = ? WHERE store_id = ? AND id = ?"
+SETTLE_EVENT = "UPDATE events SET fate = ?, reason = ?, settled_ms = ? WHERE store_id = ? AND id = ? AND fate IS NULL"
 ADD_ATTEMPT = _insert("attempts", ATTEMPT) + " ON CONFLICT (store_id, id, attempted_ms) DO NOTHING"
 
 IS_DUE = "SELECT 1 FROM outbox WHERE store_id = ? AND pixel_code = ? AND due_ms <= ? LIMIT 1"

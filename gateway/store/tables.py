@@ -1,7 +1,7 @@
 """The schema: visitors, links, events, outbox, attempts. SQLAlchemy Core, no ORM.
 
 Every primary key starts with `store_id`, so that a database can later be split by store. Times are Unix milliseconds.
-Our own ids are UUIDv7 in 32 hex digits: neighbours in time are neighbours in the index, which is what keeps inserts cheap.
+Our own ids are UUIDv7 in 32 hex digits: neighbours in time are neighbours in the index, which keeps inserts cheap.
 Migrations in `gateway.store.migrations` build exactly this; a test compares the two.
 """
 

@@ -1,7 +1,7 @@
 """The one thread that writes: everything that arrives while a commit is under way shares the next one (group commit).
 
-Requests hand it receipts, delivery hands it functions; each is answered only after its own commit has returned. There is
-no timer: an idle writer commits at once, a busy one collects what arrives meanwhile.
+Requests hand it receipts, delivery hands it functions; each is answered only after its own commit has returned. No
+timer: an idle writer commits at once, a busy one collects what arrives meanwhile.
 """
 
 from __future__ import annotations

@@ -1,0 +1,116 @@
+"""The composition root: settings → store → intake and delivery → routes. Nothing else wires things.
+
+`build_gateway` gives one ASGI application whose lifespan opens the database, serves, delivers and closes in order;
+`run_server` runs it under uvicorn. Called by `gateway.cli`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from gateway.delivery.worker import Deliverer, now_ms
+from gateway.errors import CommandError
+from gateway.intake.receive import Intake
+from gateway.intake.tokens import Tokens
+from gateway.settings import Settings, StoreSettings
+from gateway.store import Store
+from gateway.tiktok.client import TikTokClient
+from gateway.web.beacon import BeaconEndpoint
+from gateway.web.front import Endpoint, Front
+from gateway.web.go import GoEndpoint
+from gateway.web.health import Readyz, healthz
+from gateway.web.limiter import Limiter
+from gateway.web.pixel import PixelEndpoint
+from gateway.web.snippet import SnippetEndpoint
+
+log = logging.getLogger(__name__)
+
+KEEP_ALIVE_S = 75
+"""Longer than a proxy keeps idle connections: a beacon sent on one that the gateway has closed is lost as a 502."""
+
+STOP_S = 10
+"""How long requests and deliveries under way may take to finish after SIGTERM."""
+
+
+def build_gateway(settings: Settings, *, deliver: bool = True) -> Front:
+    """The whole gateway as one ASGI application. Raises: StoreError when the database cannot be opened."""
+    store = Store(settings.storage.url.get_secret_value())
+    tokens = Tokens([key.get_secret_value() for key in settings.security.secret_keys])
+    intake = Intake(tokens, store, settings.delivery)
+    limiter = Limiter(settings.server.rate_limit)
+    endpoints: dict[tuple[str, str], Endpoint] = {}
+    for shop in settings.stores:
+        endpoints.update(build_endpoints(shop, intake, tokens, limiter))
+    routes = Starlette(
+        routes=[
+            Route("/go", GoEndpoint(tokens, store, limiter).answer, methods=["GET"]),
+            Route("/healthz", healthz),
+            Route("/readyz", Readyz(store).answer),
+        ],
+        lifespan=lambda _app: run_lifespan(settings, store, deliver=deliver),
+    )
+    return Front(settings, endpoints, routes)
+
+
+def build_endpoints(
+    shop: StoreSettings, intake: Intake, tokens: Tokens, limiter: Limiter
+) -> dict[tuple[str, str], Endpoint]:
+    """What one store serves under paths of its own choosing."""
+    return {
+        (shop.id, shop.script_path): SnippetEndpoint(shop),
+        (shop.id, shop.collect_path): BeaconEndpoint(shop, intake, tokens, limiter),
+        (shop.id, shop.collect_path + "/px"): PixelEndpoint(shop, intake, tokens, limiter),
+    }
+
+
+@contextlib.asynccontextmanager
+async def run_lifespan(settings: Settings, store: Store, *, deliver: bool) -> AsyncIterator[None]:
+    """The store is open and events are delivered while the server runs; then nothing is in flight or unwritten."""
+    await store.start(now_ms())
+    client = TikTokClient(settings.delivery.api_base)
+    deliverer = Deliverer(settings, store, client)
+    delivery = asyncio.create_task(deliverer.run(), name="delivery") if deliver else None
+    try:
+        yield
+    finally:
+        if delivery:
+            deliverer.stop()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(delivery, STOP_S)
+        await client.aclose()
+        await store.stop()
+
+
+def run_server(settings: Settings, workers: int = 1, deliver: bool = True) -> None:
+    """Serves until SIGTERM or SIGINT; what was acknowledged is on disk, what was in flight is settled."""
+    if workers > 1:
+        raise CommandError("serve --workers: SQLite takes one process; more need storage.url = postgresql://…")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    build_server(settings, deliver=deliver).run()
+
+
+def build_server(settings: Settings, *, deliver: bool = True) -> uvicorn.Server:
+    """A uvicorn server around a new gateway, not yet running."""
+    config = uvicorn.Config(
+        build_gateway(settings, deliver=deliver),
+        host=settings.server.host,
+        port=settings.server.port,
+        proxy_headers=True,
+        forwarded_allow_ips=list(settings.server.trusted_proxies),
+        access_log=False,
+        server_header=False,
+        log_config=None,
+        lifespan="on",
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=STOP_S,
+    )
+    return uvicorn.Server(config)

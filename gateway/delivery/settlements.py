@@ -1,0 +1,55 @@
+"""What an event's fate is, before it is sent and after TikTok has answered. Pure; the rules of contract 4.4."""
+
+from __future__ import annotations
+
+from gateway.model.outcome import Fate
+from gateway.store import Claimed, Settlement
+from gateway.tiktok.answers import Answer, Verdict
+from gateway.tiktok.payload import check_event
+
+UNKNOWN_WINDOW_MS = 48 * 3_600_000 - 60_000
+"""How long after an attempt with an unknown answer an event may be sent again, less a minute for the request itself.
+
+Source: TikTok spec 5, read 2026-09: what arrives more than 48 hours after its twin counts a second time.
+"""
+
+
+def screen(claimed: Claimed, now_ms: int) -> Settlement | None:
+    """Why this event must not be sent now, as its settlement; None when it may go."""
+    if claimed.is_withdrawn:
+        return Settlement(claimed.id, now_ms, Fate.WITHDRAWN, "consent was withdrawn before it was sent")
+    if now_ms > claimed.expires_ms:
+        return Settlement(claimed.id, now_ms, Fate.EXPIRED, _too_late(claimed))
+    if claimed.maybe_sent_ms is not None and now_ms > claimed.maybe_sent_ms + UNKNOWN_WINDOW_MS:
+        reason = "an earlier attempt had no answer 48 hours ago: TikTok could count it twice"
+        return Settlement(claimed.id, now_ms, Fate.EXPIRED, reason)
+    fault = check_event(claimed.event)
+    return Settlement(claimed.id, now_ms, Fate.REJECTED, fault) if fault else None
+
+
+def _too_late(claimed: Claimed) -> str:
+    if claimed.event.pixel == "fired":
+        return "the Pixel reported it 48 hours ago: TikTok could count it twice"
+    return "older than delivery.max_age_h"
+
+
+def after_answer(claimed: Claimed, answer: Answer, sent_ms: int, now_ms: int, due_ms: int) -> Settlement:
+    """The settlement of one event of an answered request; REJECT is for an event that was alone in its request."""
+    fate = {Verdict.ACCEPTED: Fate.ACCEPTED, Verdict.REJECT: Fate.REJECTED}.get(answer.verdict)
+    maybe_sent_ms = claimed.maybe_sent_ms
+    if not answer.is_known and maybe_sent_ms is None:
+        maybe_sent_ms = sent_ms
+    return Settlement(
+        id=claimed.id,
+        at_ms=now_ms,
+        fate=fate,
+        reason=answer.message if fate is Fate.REJECTED else None,
+        due_ms=due_ms,
+        attempts=claimed.attempts + (answer.verdict is Verdict.RETRY),
+        maybe_sent_ms=maybe_sent_ms,
+        verdict=answer.verdict,
+        http_status=answer.http_status,
+        code=answer.code,
+        message=answer.message,
+        request_id=answer.request_id,
+    )

@@ -1,0 +1,78 @@
+"""Runs a lane for every pixel, and looks every second for what has become due.
+
+Started by `gateway.app`; what the web side of this process queues wakes its lane at once, retries and the events of
+other nodes are found by looking.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+
+from gateway.delivery.lane import LaneWorker
+from gateway.errors import StoreUnavailable
+from gateway.settings import Settings
+from gateway.store import Store
+from gateway.tiktok.client import TikTokClient
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 1.0
+
+
+def now_ms() -> int:
+    """Unix milliseconds of this machine."""
+    return time.time_ns() // 1_000_000
+
+
+class Deliverer:
+    """Delivers everything that this installation's stores queue."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        client: TikTokClient,
+        clock: Callable[[], int] = now_ms,
+        chance: random.Random | None = None,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._stopping = asyncio.Event()
+        chance = chance or random.Random()  # noqa: S311 - spreads retries, keeps no secret
+        self._workers = {
+            (shop.id, pixel.code): LaneWorker(
+                (shop.id, pixel.code), pixel, settings.delivery, store, client, clock, chance
+            )
+            for shop in settings.stores
+            for pixel in shop.pixels
+        }
+
+    async def run(self) -> None:
+        """Returns after `stop`, with nothing in flight."""
+        async with asyncio.TaskGroup() as lanes:
+            for worker in self._workers.values():
+                lanes.create_task(worker.run())
+            while not self._stopping.is_set():
+                await self._look()
+
+    def stop(self) -> None:
+        """Nothing more is claimed."""
+        self._stopping.set()
+        for worker in self._workers.values():
+            worker.stop()
+
+    async def _look(self) -> None:
+        try:
+            for lane in await self._store.due_lanes(list(self._workers), self._clock()):
+                self._store.queued(lane).set()
+        except StoreUnavailable as error:
+            log.warning("cannot look for due events: %s", error)
+        try:
+            async with asyncio.timeout(LOOK_S):
+                await self._stopping.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,203 @@
+"""A beacon's way through the gateway: parse, screen, consent, identify, events, store.
+
+Each step returns its value or a reason to stop; dropping is a value, not an exception.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec import Struct
+from uuid_utils import uuid7
+
+from gateway.intake.beacon import Beacon, BeaconContent, BeaconEvent, BeaconProperties, parse_beacon
+from gateway.intake.bots import is_bot
+from gateway.intake.identify import Hit, find_anchors, find_token, read_identity, read_sighting
+from gateway.intake.tokens import Tokens, VisitorToken
+from gateway.model.consent import Consent, ConsentMode, is_allowed
+from gateway.model.event import Content, Event, Page, PixelState, Properties, Source, User
+from gateway.model.names import PAGE_VIEW, to_current_name
+from gateway.model.outcome import Dropped
+from gateway.model.visitor import Sighting, Visitor
+from gateway.settings import DeliverySettings, StoreSettings
+from gateway.store import Receipt, Store
+from gateway.store.receipt import Queued
+
+_HOUR_MS = 3_600_000
+PIXEL_WINDOW_MS = 48 * _HOUR_MS - 60_000
+"""How long after its Pixel twin an event may be sent (TikTok spec 5), less a minute for the request itself."""
+
+
+class Received(Struct, frozen=True):
+    """What became of a request. With a `visitor`, its cookies may be set; `first_ms` dates the visitor cookie."""
+
+    visitor: Visitor | None = None
+    first_ms: int = 0
+    dropped: Dropped | None = None
+    is_withdrawn: bool = False
+
+
+class Intake:
+    """Takes beacons for every store of this gateway."""
+
+    def __init__(self, tokens: Tokens, store: Store, delivery: DeliverySettings) -> None:
+        self._tokens = tokens
+        self._store = store
+        self._delivery = delivery
+
+    async def receive(self, body: bytes, hit: Hit, settings: StoreSettings, source: Source) -> Received:
+        """The beacon is durably stored, or deliberately dropped with the reason.
+
+        Raises: Malformed, StoreUnavailable.
+        """
+        beacon = parse_beacon(body)
+        if settings.bots == "drop" and is_bot(hit.user_agent):
+            return Received(dropped=Dropped.BOT)
+        consent = read_consent(beacon, hit.now_ms)
+        token = find_token(self._tokens, settings.id, hit.cookies, beacon.ids.companion)
+        mode = ConsentMode(settings.consent)
+        if not is_allowed(mode, consent):
+            return await self._refuse(hit, settings, consent, token)
+        identity = read_identity(beacon.user, beacon.ids.customer)
+        events, dropped = self._read_events(beacon, hit, settings, source)
+        recorded = await self._store.record(
+            Receipt(
+                store_id=settings.id,
+                mode=mode,
+                known_id=token.visitor_id if token else None,
+                new_id=uuid7().hex,
+                anchors=find_anchors(self._tokens, settings.id, beacon.ids, identity),
+                sighting=read_sighting(beacon, hit, settings, identity, consent),
+                events=events,
+            )
+        )
+        issued_ms = first_ms(token, recorded.visitor, hit.now_ms)
+        return Received(recorded.visitor, issued_ms, recorded.dropped or (dropped if not events else None))
+
+    async def _refuse(
+        self, hit: Hit, settings: StoreSettings, consent: Consent | None, token: VisitorToken | None
+    ) -> Received:
+        """Nothing of this beacon is kept; a visitor known before who now says no is remembered as having said so."""
+        is_withdrawn = consent is not None and consent.marketing is False
+        if is_withdrawn and token:
+            await self._store.record(
+                Receipt(
+                    store_id=settings.id,
+                    mode=ConsentMode(settings.consent),
+                    known_id=token.visitor_id,
+                    new_id="",
+                    may_create=False,
+                    sighting=_withdrawal(hit, consent),
+                )
+            )
+        return Received(dropped=Dropped.CONSENT, is_withdrawn=is_withdrawn)
+
+    def _read_events(
+        self, beacon: Beacon, hit: Hit, settings: StoreSettings, source: Source
+    ) -> tuple[tuple[Queued, ...], Dropped | None]:
+        """Each event once for each pixel that takes it, or why none is left."""
+        dropped: Dropped | None = None
+        queued: list[Queued] = []
+        for said in beacon.events:
+            name = to_current_name(said.event)
+            if name == PAGE_VIEW and said.pixel is PixelState.FIRED:
+                dropped = Dropped.PAGE_VIEW
+                continue
+            takers = [pixel.code for pixel in settings.pixels if not pixel.events or name in pixel.events]
+            if not takers:
+                dropped = Dropped.NO_PIXEL
+                continue
+            event = read_event(beacon, said, name, hit, source, self._hold_ms(settings, name))
+            expires_ms = expiry_ms(event, self._delivery.max_age_h)
+            queued += [Queued(code, event, expires_ms) for code in takers]
+        return tuple(queued), dropped
+
+    def _hold_ms(self, settings: StoreSettings, name: str) -> int:
+        """A browser's Purchase waits for its webhook, where there is one to wait for."""
+        return int(self._delivery.purchase_hold_s * 1000) if name == "Purchase" and settings.shopify else 0
+
+
+def read_consent(beacon: Beacon, now_ms: int) -> Consent | None:
+    """The choice that this beacon reports, dated now."""
+    said = beacon.consent
+    if said is None or said.marketing is said.analytics is said.sale_of_data is None:
+        return None
+    return Consent(said.marketing, said.analytics, said.sale_of_data, said.source, now_ms)
+
+
+def read_event(beacon: Beacon, said: BeaconEvent, name: str, hit: Hit, source: Source, hold_ms: int) -> Event:
+    """The event as the gateway keeps it: dated by our clock, with the request's own address and user agent."""
+    refuses_sale = beacon.consent is not None and beacon.consent.sale_of_data is False
+    return Event(
+        event=name,
+        event_id=said.event_id,
+        occurred_ms=correct_ms(said.at, beacon.sent_at, hit.now_ms),
+        received_ms=hit.now_ms,
+        source=source,
+        page=Page(beacon.page.url, beacon.page.referrer or None),
+        user=User(ip=hit.ip, user_agent=hit.user_agent or None, locale=hit.locale),
+        properties=to_properties(said.properties) if said.properties else Properties(),
+        pixel=said.pixel,
+        limited_data_use=refuses_sale,
+        hold_until_ms=hit.now_ms + hold_ms if hold_ms else 0,
+    )
+
+
+def correct_ms(at: float | None, sent_at: float | None, now_ms: int) -> int:
+    """A browser's time by the gateway's clock: how long before sending it was, counted back from now; never later."""
+    if at is None or sent_at is None or at > sent_at:
+        return now_ms
+    return max(0, now_ms - int(sent_at - at))
+
+
+def expiry_ms(event: Event, max_age_h: float) -> int:
+    """After this time the event must not be sent: too old, or TikTok would count it beside its Pixel twin."""
+    oldest = event.occurred_ms + int(max_age_h * _HOUR_MS)
+    return min(oldest, event.occurred_ms + PIXEL_WINDOW_MS) if event.pixel is PixelState.FIRED else oldest
+
+
+def to_properties(said: BeaconProperties) -> Properties:
+    """The properties with ids as text and money as decimals, digit for digit as the page's JSON says."""
+    return Properties(
+        contents=tuple(_to_content(content) for content in said.contents),
+        content_ids=tuple(str(one) for one in said.content_ids),
+        content_type=said.content_type,
+        currency=said.currency,
+        value=_to_decimal(said.value),
+        num_items=said.num_items,
+        search_string=said.search_string,
+        description=said.description,
+        order_id=_to_text(said.order_id),
+        shop_id=_to_text(said.shop_id),
+        customer_type=said.customer_type,
+    )
+
+
+def _to_content(said: BeaconContent) -> Content:
+    return Content(
+        content_id=_to_text(said.content_id),
+        content_name=said.content_name,
+        content_category=said.content_category,
+        brand=said.brand,
+        price=_to_decimal(said.price),
+        quantity=_to_decimal(said.quantity),
+    )
+
+
+def _to_text(value: str | int | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _to_decimal(value: float | None) -> Decimal | None:
+    return None if value is None else Decimal(str(value))
+
+
+def _withdrawal(hit: Hit, consent: Consent | None) -> Sighting:
+    return Sighting(at_ms=hit.now_ms, consent=consent)
+
+
+def first_ms(token: VisitorToken | None, visitor: Visitor | None, now_ms: int) -> int:
+    """When this browser's visitor cookie was first issued: what the cookie says, as long as it is the same visitor."""
+    if token and visitor and token.visitor_id == visitor.id and token.first_ms:
+        return token.first_ms
+    return now_ms

@@ -1,0 +1,56 @@
+"""The door: finds the store by Host, and the endpoint by path. Beacons go straight to theirs; the rest is Starlette's.
+
+An unknown Host is answered 404, but for health, which a load balancer asks under any name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from starlette.types import ASGIApp
+
+from gateway.settings import Settings
+from gateway.web.answers import Answer, Receive, Scope, Send, send_answer
+
+Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
+ANY_HOST = frozenset({"/healthz", "/readyz", "/metrics"})
+_NOT_FOUND = Answer(404, [(b"content-type", b"text/plain"), (b"content-length", b"10")], b"not found\n")
+
+
+class Front:
+    """`endpoints` holds what each store serves under paths of its own; `routes` the fixed paths."""
+
+    def __init__(self, settings: Settings, endpoints: dict[tuple[str, str], Endpoint], routes: ASGIApp) -> None:
+        self._stores = {host: store for store in settings.stores for host in store.hosts}
+        self._endpoints = {
+            (host, path): endpoint
+            for (store_id, path), endpoint in endpoints.items()
+            for host, store in self._stores.items()
+            if store.id == store_id
+        }
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._routes(scope, receive, send)
+            return
+        host, path = read_host(scope), scope["path"]
+        if endpoint := self._endpoints.get((host, path)):
+            await endpoint(scope, receive, send)
+        elif path in ANY_HOST:
+            await self._routes(scope, receive, send)
+        elif store := self._stores.get(host):
+            scope["store"] = store
+            await self._routes(scope, receive, send)
+        else:
+            await send_answer(send, _NOT_FOUND)
+
+
+def read_host(scope: Scope) -> str:
+    """The Host header in lower case, without port and trailing dot."""
+    for name, value in scope["headers"]:
+        if name == b"host":
+            host: str = value.decode("latin-1").lower()
+            bare = host if host.endswith("]") else host.rpartition(":")[0] or host
+            return bare.removesuffix(".")
+    return ""

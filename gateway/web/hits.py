@@ -1,0 +1,69 @@
+"""What is read off any request before its body: the client, its browser, its cookies."""
+
+from __future__ import annotations
+
+import re
+import time
+from functools import lru_cache
+
+from gateway.errors import Malformed, TooLarge
+from gateway.intake.identify import Cookies, Hit
+from gateway.model.normalise import to_public_ip
+from gateway.web.answers import Receive, Scope
+from gateway.web.cookies import read_cookies
+
+_LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
+_LONGEST_USER_AGENT = 1024
+
+
+def to_header_map(scope: Scope) -> dict[bytes, bytes]:
+    """The request's headers by lower-case name; the last of a repeated name, which is what the nearest proxy wrote."""
+    return dict(scope["headers"])
+
+
+def read_client(scope: Scope) -> str:
+    """The client's address, found by uvicorn's walk from the trusted end of X-Forwarded-For."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+def read_hit(scope: Scope, headers: dict[bytes, bytes], *, with_cookies: bool = True) -> Hit:
+    """Who sends this request, as far as HTTP tells."""
+    cookie = headers.get(b"cookie") if with_cookies else None
+    return Hit(
+        now_ms=time.time_ns() // 1_000_000,
+        ip=_public_ip(read_client(scope)),
+        user_agent=headers.get(b"user-agent", b"").decode("latin-1")[:_LONGEST_USER_AGENT],
+        locale=_to_locale(headers.get(b"accept-language", b"")),
+        cookies=read_cookies(cookie) if cookie else Cookies(),
+    )
+
+
+async def read_body(receive: Receive, headers: dict[bytes, bytes], limit: int) -> bytes:
+    """The whole body.
+
+    Raises: TooLarge as soon as it is known to be over `limit` bytes, Malformed when the client went away.
+    """
+    declared = headers.get(b"content-length", b"0")
+    if declared.isdigit() and int(declared) > limit:
+        raise TooLarge(f"body: at most {limit} bytes")
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message.get("more_body"):
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > limit:
+            raise TooLarge(f"body: at most {limit} bytes")
+    if message["type"] == "http.disconnect":
+        raise Malformed("body: the client went away")
+    return body
+
+
+_public_ip = lru_cache(4096)(to_public_ip)
+
+
+@lru_cache(1024)
+def _to_locale(accept_language: bytes) -> str | None:
+    """The first language of Accept-Language as a BCP 47 tag."""
+    first = accept_language[:64].decode("latin-1").partition(",")[0].partition(";")[0].strip()
+    return first if _LOCALE.fullmatch(first) else None
