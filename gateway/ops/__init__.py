@@ -1,0 +1,1 @@
+"""What an operator runs: setting up, checking, mending. Called by `gateway.cli`, one module an act."""
