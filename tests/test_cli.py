@@ -259,6 +259,16 @@ class Terminal:
             self._read()
         os.write(self._screen, text.encode())
 
+    def interrupt(self, question: str) -> None:
+        """Waits for the question and presses Ctrl-C until the command ends: input() may lose one at its start."""
+        self.answer(question, "\x03")
+        for _ in range(20):
+            try:
+                self._process.wait(1)
+                return
+            except subprocess.TimeoutExpired:
+                os.write(self._screen, b"\x03")
+
     def wait(self) -> int:
         """Reads to the end; the exit code."""
         while True:
@@ -311,7 +321,7 @@ def test_password_asks_twice_and_shows_nothing(terminal: type[Terminal]):
 
 def test_ctrl_c_at_a_question_ends_quietly(terminal: type[Terminal]):
     screen = terminal("init")
-    screen.answer("The shop's address", "\x03")
+    screen.interrupt("The shop's address")
 
     assert screen.wait() == 130
     assert "Traceback" not in screen.shown
