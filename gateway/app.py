@@ -16,7 +16,6 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from gateway.delivery.worker import Deliverer, now_ms
-from gateway.errors import CommandError
 from gateway.intake.receive import Intake
 from gateway.intake.tokens import Tokens
 from gateway.settings import Settings, StoreSettings
@@ -88,10 +87,8 @@ async def run_lifespan(settings: Settings, store: Store, *, deliver: bool) -> As
         await store.stop()
 
 
-def run_server(settings: Settings, workers: int = 1, deliver: bool = True) -> None:
+def run_server(settings: Settings, *, deliver: bool = True) -> None:
     """Serves until SIGTERM or SIGINT; what was acknowledged is on disk, what was in flight is settled."""
-    if workers > 1:
-        raise CommandError("serve --workers: SQLite takes one process; more need storage.url = postgresql://…")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)

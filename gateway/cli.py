@@ -165,4 +165,4 @@ def serve(
         )
     from gateway.app import run_server
 
-    run_server(settings, workers=workers, deliver=not no_deliver)
+    run_server(settings, deliver=not no_deliver)

@@ -1,0 +1,39 @@
+-- wrk: one beacon a request, each with a fresh, time-ordered event id; visitors and user agents rotate.
+-- COOKIES: a file with one Cookie header a line, written by the bench from real answers of the gateway.
+local cookies, agents, n, seed = {}, {}, 0, ""
+for line in io.lines(os.getenv("COOKIES")) do cookies[#cookies + 1] = line end
+for i = 100, 107 do
+  agents[#agents + 1] = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/" .. i .. ".0.0.0 Safari/537.36"
+end
+
+function init(args)
+  math.randomseed(os.time() + tonumber(tostring({}):sub(8), 16) % 100000)
+  seed = string.format("%04x-%012x", math.random(0, 65535), math.random(0, 2 ^ 40))
+end
+
+function request()
+  n = n + 1
+  local ms = os.time() * 1000 + n % 1000
+  local id = string.format("%08x-%04x-7%03x-%s-%d", math.floor(ms / 65536), ms % 65536, n % 4096, seed, n)
+  local body = '{"v":1,"sent_at":' .. ms .. ',"page":{"url":"https://www.acme.test/products/organic-cotton-tee?variant=44012345678901",'
+    .. '"referrer":"https://www.acme.test/collections/all","title":"Organic cotton tee"},"consent":{"marketing":true,"analytics":true,'
+    .. '"sale_of_data":true,"source":"shopify"},"ids":{"ttclid":"E.C.P.v3fQ2RHacdksKfofPmlyuStIIHJ4Af1tKYxF9zz2c2PLx1Oaw15oHpcfl5AH",'
+    .. '"ttp":"01JABCDEFGHJKMNPQRSTVWXYZ0_.tt.1"},"events":[{"event":"ViewContent","event_id":"' .. id .. '","at":' .. (ms - 500)
+    .. ',"pixel":"fired","properties":{"content_type":"product","contents":[{"content_id":"44012345678901","content_name":'
+    .. '"Organic cotton tee","price":20.0,"quantity":1}],"currency":"EUR","value":20.0}}]}'
+  return wrk.format("POST", "/a7/q", {
+    ["Host"] = "t.acme.test", ["Origin"] = "https://www.acme.test", ["Referer"] = "https://www.acme.test/",
+    ["User-Agent"] = agents[n % #agents + 1], ["Content-Type"] = "text/plain;charset=UTF-8", ["Accept"] = "*/*",
+    ["Accept-Language"] = "de-DE,de;q=0.9,en;q=0.8", ["Accept-Encoding"] = "gzip, deflate, br",
+    ["Sec-Fetch-Site"] = "same-site", ["Sec-Fetch-Mode"] = "cors", ["Sec-Fetch-Dest"] = "empty",
+    ["X-Forwarded-For"] = "203.0.113." .. (n % 250 + 1), ["X-Forwarded-Proto"] = "https",
+    ["Cookie"] = cookies[n % #cookies + 1],
+  }, body)
+end
+
+
+function done(summary, latency, requests)
+  io.write(string.format('RESULT {"requests":%d,"seconds":%.4f,"p50_ms":%.3f,"p99_ms":%.3f,"errors":%d}\n', summary.requests,
+    summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
+    summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout))
+end
