@@ -1,0 +1,75 @@
+"""One Chromium for the session; for each test a fresh visitor, and a shop with the settings it asks for."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+from tests.browser.shop import Shop, open_shop
+from tests.browsers import find_chromium
+
+
+@pytest.fixture(scope="session")
+def tls_port() -> int:
+    """A port for the one server that browsers reach as https://…test."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port: int = sock.getsockname()[1]
+    return port
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """The browser that `python -m tests.browsers` names."""
+    path = find_chromium()
+    if path is None:
+        pytest.fail("no Chromium here; python -m tests.browsers installs one")
+    return path
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromium(chromium_path: str, tls_port: int) -> AsyncIterator[Browser]:
+    """A browser for which *.acme.test is the server on `tls_port`, and which reaches nothing beyond this machine."""
+    rules = f"MAP *.acme.test 127.0.0.1:{tls_port}, MAP * ~NOTFOUND, EXCLUDE *.localhost, EXCLUDE 127.0.0.1"
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=chromium_path, args=[f"--host-resolver-rules={rules}"]
+        )
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def visitor(chromium: Browser) -> AsyncIterator[BrowserContext]:
+    """A browser profile that has been nowhere."""
+    async with await chromium.new_context(ignore_https_errors=True) as context:
+        yield context
+        await context.unroute_all(behavior="ignoreErrors")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(visitor: BrowserContext) -> AsyncIterator[Page]:
+    """A tab of that visitor; whatever a page throws fails its test."""
+    thrown: list[str] = []
+    page = await visitor.new_page()
+    page.on("pageerror", lambda error: thrown.append(str(error)))
+    yield page
+    assert not thrown, "the page threw"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def shop(request: pytest.FixtureRequest) -> AsyncIterator[Shop]:
+    """The shop; `parametrize("shop", [{...}], indirect=True)` sets its store's settings."""
+    async with open_shop(**getattr(request, "param", {})) as opened:
+        yield opened
+        assert not opened.refused, "the gateway would have refused a beacon"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The browser lives in the session's event loop, so its tests do too."""
+    for item in items:
+        if "/tests/browser/" in item.path.as_posix():
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
