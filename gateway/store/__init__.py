@@ -13,14 +13,17 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from gateway.errors import StoreUnavailable
-from gateway.store import outbox
-from gateway.store.database import Lock, migrate, open_engine
+from gateway.store import outbox, sql
+from gateway.store.database import Lock, migrate, only_unavailable, open_engine
 from gateway.store.receipt import Claimed, Receipt, Recorded, Settlement
 from gateway.store.writer import Writer
 
 T = TypeVar("T")
 Lane = tuple[str, str]
 """store_id and pixel_code: what is delivered together."""
+
+CHECK_S = 2.0
+"""A database that takes longer to answer takes no beacons either."""
 
 
 class Store:
@@ -33,8 +36,12 @@ class Store:
         self._engine = open_engine(url)
         database = self._engine.url.database
         self._lock = Lock(Path(database)) if database else None
-        migrate(self._engine)
-        self._writer = Writer(self._engine)
+        try:
+            migrate(self._engine)
+        except BaseException:
+            self._let_go()
+            raise
+        self._writer = Writer(open_engine(url))
         self._signals: dict[Lane, asyncio.Event] = {}
 
     async def start(self, now_ms: int) -> None:
@@ -45,6 +52,10 @@ class Store:
     async def stop(self) -> None:
         """Everything handed in is on disk, and another process may open the database."""
         await self._writer.stop()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._engine.dispose()
         if self._lock:
             self._lock.release()
 
@@ -82,10 +93,10 @@ class Store:
         return await self.read(find)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """What `work` finds on a reading connection, off the event loop."""
+        """What `work` finds on a reading connection, off the event loop. Raises: StoreUnavailable."""
 
         def run() -> T:
-            with self._engine.connect() as connection:
+            with only_unavailable(self._engine), self._engine.connect() as connection:
                 return work(connection)
 
         return await asyncio.to_thread(run)
@@ -93,10 +104,10 @@ class Store:
     async def check(self) -> None:
         """The database takes a write right now. Raises: StoreUnavailable with the reason."""
         try:
-            async with asyncio.timeout(2):
-                await self._writer.run(lambda cursor: cursor.execute("UPDATE outbox SET lease = lease WHERE 0", ()))
+            async with asyncio.timeout(CHECK_S):
+                await self._writer.run(lambda cursor: cursor.execute(sql.TOUCH, ()))
         except TimeoutError:
-            raise StoreUnavailable("the database does not answer within 2 s") from None
+            raise StoreUnavailable(f"the database does not answer within {CHECK_S:g} s") from None
 
 
 __all__ = ["Claimed", "Lane", "Receipt", "Recorded", "Settlement", "Store"]

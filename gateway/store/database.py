@@ -6,14 +6,18 @@ Called by `gateway.store.Store`. Source of the pragmas: sqlite.org/wal.html, sql
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event, make_url
+from alembic.util import CommandError
+from sqlalchemy import Engine, create_engine, event, exc, make_url
 
 from gateway.errors import StoreLocked, StoreUnavailable
 
@@ -36,11 +40,18 @@ def open_engine(url: str) -> Engine:
     if parsed.get_backend_name() != "sqlite":
         raise StoreUnavailable("storage.url: this version stores in SQLite; write sqlite:///path/to/gateway.db")
     if parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(Path(parsed.database).parent)
     engine = create_engine(parsed, connect_args={"check_same_thread": False})
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin_immediate)
     return engine
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(f"the database's folder {folder} cannot be made: {error.strerror}") from None
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
@@ -53,23 +64,55 @@ def _begin_immediate(connection: Any) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
 
 
+@contextlib.contextmanager
+def only_unavailable(engine: Engine) -> Iterator[None]:
+    """Trouble of the database (disk, lock, corruption, no connection free) leaves this block as StoreUnavailable.
+
+    A statement or value that is wrong is a defect of ours and leaves as what it is.
+    """
+    try:
+        yield
+    except (engine.dialect.loaded_dbapi.Error, exc.DBAPIError, exc.TimeoutError) as error:
+        cause = getattr(error, "orig", error)
+        if _is_defect(cause):
+            raise
+        raise StoreUnavailable(str(cause)) from error
+
+
+def _is_defect(error: BaseException) -> bool:
+    """Source: PEP 249, whose names every driver uses. SQLite calls a wrong statement operational too, with code 1."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    is_wrong = not names.isdisjoint({"IntegrityError", "DataError", "ProgrammingError", "NotSupportedError"})
+    return is_wrong or getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+
+
 def migrate(engine: Engine) -> None:
-    """The database has the newest schema, whatever released version it had before."""
+    """The database has the newest schema, whatever released version it had before.
+
+    Raises: StoreUnavailable when it cannot be opened, or was written by a newer version.
+    """
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["engine"] = engine
-    command.upgrade(config, "head")
+    with only_unavailable(engine):
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise StoreUnavailable(f"the database is of a newer version than this program: {error}") from None
 
 
 class Lock:
     """Holds a SQLite file for one gateway process; the kernel lets go of it however the process ends.
 
-    Raises: StoreLocked when another process holds it.
+    Raises: StoreLocked when another process holds it, StoreUnavailable when its folder takes no file.
     """
 
     def __init__(self, database: Path) -> None:
         self._path = database.with_name(database.name + ".lock")
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreUnavailable(f"{self._path} cannot be opened: {error.strerror}") from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

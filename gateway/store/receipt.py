@@ -67,13 +67,14 @@ class Recorded(Struct, frozen=True):
     """What is on disk now.
 
     `visitor` is None when nothing about a visitor was kept. `kin` is the same person known by a guessable anchor: never
-    told to the browser. `queued` and `duplicates` count events.
+    told to the browser. `queued` and `duplicates` count events; `late` of the duplicates came after their twin had left.
     """
 
     visitor: Visitor | None = None
     kin: Visitor | None = None
     queued: int = 0
     duplicates: int = 0
+    late: int = 0
     dropped: Dropped | None = None
 
 

@@ -7,10 +7,11 @@ so that two first beacons of one browser become one visitor even within a batch.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
-from msgspec import structs
+from msgspec import Struct, structs
 from uuid_utils import uuid7
 
 from gateway.model.consent import is_allowed
@@ -38,15 +39,13 @@ def record_all(cursor: Cursor, receipts: Sequence[Receipt]) -> list[Recorded]:
 
 
 class _Batch:
-    """The state of one transaction: visitors and links seen so far, and the rows still to be written."""
+    """The state of one transaction: the visitors seen so far, and which of them are still to be written."""
 
     def __init__(self, cursor: Cursor) -> None:
         self._cursor = cursor
         self._visitors: dict[tuple[str, str], Visitor | None] = {}
-        self._links: dict[tuple[str, str, str], str] = {}
         self._new_visitors: dict[tuple[str, str], None] = {}
         self._changed_visitors: dict[tuple[str, str], None] = {}
-        self._link_rows: list[tuple[Any, ...]] = []
 
     def record(self, receipts: Sequence[Receipt]) -> list[Recorded]:
         found = [self.take(receipt) for receipt in receipts]
@@ -88,8 +87,9 @@ class _Batch:
         return None
 
     def _at(self, store_id: str, anchor: Anchor) -> Visitor | None:
-        visitor_id = self._linked(store_id, anchor)
-        return self._visitor(store_id, visitor_id) if visitor_id else None
+        self._cursor.execute(sql.FIND_LINK, (store_id, anchor.kind, anchor.digest))
+        row = self._cursor.fetchone()
+        return self._visitor(store_id, row[0]) if row else None
 
     def _visitor(self, store_id: str, visitor_id: str) -> Visitor | None:
         key = (store_id, visitor_id)
@@ -98,14 +98,6 @@ class _Batch:
             row = self._cursor.fetchone()
             self._visitors[key] = rows.to_visitor(row) if row else None
         return self._visitors[key]
-
-    def _linked(self, store_id: str, anchor: Anchor) -> str | None:
-        key = (store_id, anchor.kind, anchor.digest)
-        if key in self._links:
-            return self._links[key]
-        self._cursor.execute(sql.FIND_LINK, key)
-        row = self._cursor.fetchone()
-        return row[0] if row else None
 
     def _make_visitor(self, receipt: Receipt) -> Visitor:
         seen = receipt.sighting
@@ -128,9 +120,8 @@ class _Batch:
     def _link_anchors(self, receipt: Receipt, visitor: Visitor) -> None:
         click_ms = visitor.click.at_ms if visitor.click else 0
         for anchor in receipt.anchors:
-            key = (receipt.store_id, anchor.kind, anchor.digest)
-            self._links.setdefault(key, visitor.id)
-            self._link_rows.append((*key, visitor.id, click_ms, receipt.sighting.at_ms))
+            row = (receipt.store_id, anchor.kind, anchor.digest, visitor.id, click_ms, receipt.sighting.at_ms)
+            self._cursor.execute(sql.PUT_LINK, row)
 
     def _write_visitors(self) -> None:
         if self._new_visitors:
@@ -138,8 +129,6 @@ class _Batch:
         if self._changed_visitors:
             changed = [self._row(key) for key in self._changed_visitors]
             self._cursor.executemany(sql.CHANGE_VISITOR, [(*row[2:], *row[:2]) for row in changed])
-        if self._link_rows:
-            self._cursor.executemany(sql.PUT_LINK, self._link_rows)
 
     def _row(self, key: tuple[str, str]) -> tuple[Any, ...]:
         visitor = self._visitors[key]
@@ -147,35 +136,42 @@ class _Batch:
         return rows.from_visitor(key[0], visitor)
 
 
+class _Draft(Struct, frozen=True):
+    """One event about to be written: the receipt it belongs to, and its row."""
+
+    position: int
+    queued: Queued
+    event: Event
+    row: tuple[Any, ...]
+
+
 def _queue_events(cursor: Cursor, receipts: Sequence[Receipt], found: list[Recorded]) -> list[Recorded]:
     """The events of all receipts that may be kept are in `events` and `outbox`; twins are merged or counted."""
-    drafts = [
-        (index, receipt, queued, _with_known(queued.event, recorded.visitor, recorded.kin), recorded.visitor.id)
-        for index, (receipt, recorded) in enumerate(zip(receipts, found, strict=True))
-        if recorded.visitor
-        for queued in receipt.events
-    ]
+    drafts = list(_draft_events(receipts, found))
     if not drafts:
         return found
-    event_rows = [_event_row(receipt.store_id, queued, event, owner) for _, receipt, queued, event, owner in drafts]
-    cursor.executemany(sql.ADD_EVENT, event_rows)
-    duplicates = _duplicates(cursor, event_rows) if cursor.rowcount != len(event_rows) else {}
-    outbox_rows = []
-    queued_of, duplicates_of = [0] * len(found), [0] * len(found)
-    for position, (index, receipt, queued, event, _) in enumerate(drafts):
-        if twin := duplicates.get(position):
-            duplicates_of[index] += 1
-            _absorb_twin(cursor, receipt.store_id, twin, event, queued)
-        elif queued.fate is None:
-            queued_of[index] += 1
-            due_ms = max(event.received_ms, event.hold_until_ms)
-            outbox_rows.append((receipt.store_id, event_rows[position][1], queued.pixel_code, due_ms, 0, None, None))
-    if outbox_rows:
-        cursor.executemany(sql.ADD_OUTBOX, outbox_rows)
+    cursor.executemany(sql.ADD_EVENT, [draft.row for draft in drafts])
+    twins = _find_twins(cursor, drafts) if cursor.rowcount != len(drafts) else []
+    twin_ids = {draft.row[1] for draft in twins}
+    fresh = [draft for draft in drafts if draft.queued.fate is None and draft.row[1] not in twin_ids]
+    if fresh:
+        cursor.executemany(sql.ADD_OUTBOX, [_outbox_row(draft) for draft in fresh])
+    queued_of = Counter(draft.position for draft in fresh)
+    duplicates_of = Counter(draft.position for draft in twins)
+    late_of = Counter(draft.position for draft in twins if not _absorb_twin(cursor, draft))
     return [
-        structs.replace(recorded, queued=queued_of[index], duplicates=duplicates_of[index])
-        for index, recorded in enumerate(found)
+        structs.replace(recorded, queued=queued_of[i], duplicates=duplicates_of[i], late=late_of[i])
+        for i, recorded in enumerate(found)
     ]
+
+
+def _draft_events(receipts: Sequence[Receipt], found: Sequence[Recorded]) -> Iterator[_Draft]:
+    for position, (receipt, recorded) in enumerate(zip(receipts, found, strict=True)):
+        if recorded.visitor:
+            for queued in receipt.events:
+                event = _with_known(queued.event, recorded.visitor, recorded.kin)
+                row = _event_row(receipt.store_id, queued, event, recorded.visitor.id)
+                yield _Draft(position, queued, event, row)
 
 
 def _with_known(event: Event, visitor: Visitor, kin: Visitor | None) -> Event:
@@ -210,27 +206,36 @@ def _event_row(store_id: str, queued: Queued, event: Event, visitor_id: str) -> 
     )  # fmt: skip
 
 
-def _duplicates(cursor: Cursor, event_rows: Sequence[tuple[Any, ...]]) -> dict[int, tuple[Any, ...]]:
-    """For each row that was there before (another id under the same key): the row that stands."""
-    twins = {}
-    for position, row in enumerate(event_rows):
-        cursor.execute(sql.FIND_TWIN, (row[0], row[2], row[3], row[4]))
-        standing = cursor.fetchone()
-        if standing[0] != row[1]:
-            twins[position] = standing
-    return twins
+def _outbox_row(draft: _Draft) -> tuple[Any, ...]:
+    store_id, id_ = draft.row[:2]
+    due_ms = max(draft.event.received_ms, draft.event.hold_until_ms)
+    return (store_id, id_, draft.queued.pixel_code, due_ms, 0, None, None)
 
 
-def _absorb_twin(cursor: Cursor, store_id: str, twin: tuple[Any, ...], event: Event, queued: Queued) -> None:
-    """A twin still waiting takes over what it lacks and may leave earlier; one that has left is only counted."""
-    twin_id, _, body, ip, expires_ms, due_ms, is_waiting = twin
+def _find_twins(cursor: Cursor, drafts: Sequence[_Draft]) -> list[_Draft]:
+    """Those whose row was not taken, because another stood under the same key before."""
+
+    def is_stored(draft: _Draft) -> bool:
+        cursor.execute(sql.FIND_EVENT, draft.row[:2])
+        return cursor.fetchone() is not None
+
+    return [draft for draft in drafts if not is_stored(draft)]
+
+
+def _absorb_twin(cursor: Cursor, twin: _Draft) -> bool:
+    """A row still waiting takes over what it lacks and may leave earlier: True; one that has left only counts its twin."""
+    store_id, _, *key = twin.row[:5]
+    cursor.execute(sql.FIND_TWIN, (store_id, *key))
+    id_, body, ip, expires_ms, due_ms, is_waiting = cursor.fetchone()
     if not is_waiting:
-        cursor.execute(sql.COUNT_DUPLICATE, (store_id, twin_id))
-        return
+        cursor.execute(sql.COUNT_DUPLICATE, (store_id, id_))
+        return False
     stored = rows.to_event(body, ip)
-    merged = merge_events(stored, event)
-    new_body, new_ip = rows.from_event(merged)
-    expires_ms = min(expires_ms, queued.expires_ms)
-    cursor.execute(sql.MERGE_EVENT, (new_body, new_ip, merged.pixel, merged.occurred_ms, expires_ms, store_id, twin_id))
+    merged = merge_events(stored, twin.event)
+    body, ip = rows.from_event(merged)
+    expires_ms = min(expires_ms, twin.queued.expires_ms)
+    cursor.execute(sql.MERGE_EVENT, (body, ip, merged.pixel, merged.occurred_ms, expires_ms, store_id, id_))
     if stored.hold_until_ms > merged.hold_until_ms:
-        cursor.execute(sql.HASTEN, (min(due_ms, max(event.received_ms, merged.hold_until_ms)), store_id, twin_id))
+        due_ms = min(due_ms, max(twin.event.received_ms, merged.hold_until_ms))
+        cursor.execute(sql.HASTEN, (due_ms, store_id, id_))
+    return True

@@ -37,8 +37,9 @@ PUT_LINK = (
 ADD_EVENT = _insert("events", EVENT) + " ON CONFLICT (store_id, pixel_code, event, event_id) DO NOTHING"
 ADD_OUTBOX = _insert("outbox", OUTBOX)
 
+FIND_EVENT = "SELECT 1 FROM events WHERE store_id = ? AND id = ?"
 FIND_TWIN = """
-    SELECT e.id, e.visitor_id, e.body, e.ip, e.expires_ms, o.due_ms, o.id IS NOT NULL AND o.lease IS NULL AS is_waiting
+    SELECT e.id, e.body, e.ip, e.expires_ms, o.due_ms, o.id IS NOT NULL AND o.lease IS NULL AS is_waiting
     FROM events e LEFT JOIN outbox o ON o.store_id = e.store_id AND o.id = e.id
     WHERE e.store_id = ? AND e.pixel_code = ? AND e.event = ? AND e.event_id = ?"""
 COUNT_DUPLICATE = "UPDATE events SET duplicates = duplicates + 1 WHERE store_id = ? AND id = ?"
@@ -72,3 +73,6 @@ SETTLE_EVENT = "UPDATE events SET fate = ?, reason = ?, settled_ms = ? WHERE sto
 ADD_ATTEMPT = _insert("attempts", ATTEMPT) + " ON CONFLICT (store_id, id, attempted_ms) DO NOTHING"
 
 IS_DUE = "SELECT 1 FROM outbox WHERE store_id = ? AND pixel_code = ? AND due_ms <= ? LIMIT 1"
+
+TOUCH = "UPDATE alembic_version SET version_num = version_num"
+"""Changes nothing and yet has to be written: whoever wants to know whether the disk takes a write runs it."""

@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError, OperationalError
 
 from gateway.errors import StoreUnavailable
+from gateway.store.database import only_unavailable
 from gateway.store.receipt import Receipt, Recorded
 from gateway.store.record import Cursor, record_all
 
@@ -37,23 +37,28 @@ class _Job(Struct):
 
 
 class Writer:
-    """Owns the writing connection. Start it on the event loop that will wait for its answers."""
+    """Owns the writing connection: the engine is its own. Start it on the event loop that will wait for its answers."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_open = False
+        self._is_failing = False
 
     def start(self) -> None:
         """Jobs are taken from now on."""
         self._loop = asyncio.get_running_loop()
         self._thread.start()
+        self._is_open = True
 
     async def stop(self) -> None:
-        """Every job handed in before is answered, and the writing connection is closed."""
-        self._jobs.put(None)
-        await asyncio.to_thread(self._thread.join)
+        """Every job handed in before is answered, later ones are refused, and the writing connection is closed."""
+        if self._is_open:
+            self._is_open = False
+            self._jobs.put(None)
+            await asyncio.to_thread(self._thread.join)
 
     @property
     def waiting(self) -> int:
@@ -77,7 +82,7 @@ class Writer:
         return result
 
     def _submit(self, work: Receipt | Callable[[Cursor], Any]) -> asyncio.Future[Any]:
-        if self._loop is None or not self._thread.is_alive():
+        if self._loop is None or not self._is_open or not self._thread.is_alive():
             raise StoreUnavailable("the writer is not running")
         if self._jobs.qsize() >= QUEUE_LIMIT:
             raise StoreUnavailable("more is waiting to be written than the database takes")
@@ -110,23 +115,34 @@ class Writer:
     def _commit(self, batch: Sequence[_Job]) -> list[Any]:
         """One result a job, after the commit; a failure is returned as the exception itself."""
         try:
-            return self._transact(batch)
-        except OperationalError as error:
-            log.exception("nothing of a batch of %d was written", len(batch))
-            return [StoreUnavailable(str(error.orig))] * len(batch)
-        except Exception as error:  # one job's fault must not take its neighbours down: each gets its own transaction
+            results = self._transact(batch)
+            self._tell(None)
+            return results
+        except StoreUnavailable as error:
+            self._tell(error)
+            return [StoreUnavailable(str(error)) for _ in batch]
+        except Exception as error:  # one job's fault must not take its neighbours down: halving finds it
             if len(batch) > 1:
-                return [result for job in batch for result in self._commit([job])]
+                middle = len(batch) // 2
+                return self._commit(batch[:middle]) + self._commit(batch[middle:])
             log.exception("a write failed")
             return [error]
 
     def _transact(self, batch: Sequence[_Job]) -> list[Any]:
-        with self._engine.connect().execution_options(writes=True) as connection, connection.begin():
-            cursor: Any = connection.connection.cursor()
-            try:
-                return _work(cursor, batch)
-            except self._engine.dialect.loaded_dbapi.Error as error:
-                raise DBAPIError.instance(None, None, error, self._engine.dialect.loaded_dbapi.Error) from error
+        with (
+            only_unavailable(self._engine),
+            self._engine.connect().execution_options(writes=True) as connection,
+            connection.begin(),
+        ):
+            return _work(connection.connection.cursor(), batch)
+
+    def _tell(self, error: StoreUnavailable | None) -> None:
+        """The log has a line when writing begins to fail and one when it works again, however many jobs that meets."""
+        if error and not self._is_failing:
+            log.error("the database takes no writes: %s", error)
+        elif self._is_failing and not error:
+            log.warning("the database takes writes again")
+        self._is_failing = error is not None
 
     def _answer(self, batch: Sequence[_Job], results: Sequence[Any]) -> None:
         assert self._loop is not None  # noqa: S101 - start() came before any job

@@ -1,0 +1,234 @@
+"""Claiming under a lease, renewing it, settling, and what a dead process leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+
+from msgspec import structs
+
+from gateway.model.outcome import Fate
+from gateway.store import Settlement, Store
+from gateway.store.outbox import LEASE_MS
+from gateway.store.receipt import Queued
+from gateway.store.tables import attempts, events, outbox
+from tests.store.samples import (
+    LANE,
+    NO,
+    NOW_MS,
+    PIXEL,
+    STORE,
+    YES,
+    busy,
+    make_event,
+    make_receipt,
+    make_sighting,
+    read_rows,
+    settled,
+)
+
+
+async def queue(store: Store, *received_ms: int) -> None:
+    """One event received at each of these times, now if none is said."""
+    for at_ms in received_ms or (NOW_MS,):
+        await store.record(make_receipt(make_event(received_ms=at_ms)))
+
+
+async def test_the_oldest_due_are_claimed_first_and_no_more_than_asked(store: Store):
+    await queue(store, NOW_MS, NOW_MS - 2000, NOW_MS - 1000, NOW_MS + 1)
+    two = await store.claim(LANE, "lease", NOW_MS, 2)
+    rest = await store.claim(LANE, "lease", NOW_MS, 10)
+    assert [one.event.received_ms - NOW_MS for one in two] == [-2000, -1000]
+    assert [one.event.received_ms - NOW_MS for one in rest] == [0]
+
+
+async def test_nothing_is_claimed_twice_at_once(store: Store):
+    await queue(store, *[NOW_MS] * 20)
+    async with busy(store):
+        claims = [asyncio.create_task(store.claim(LANE, f"lease {n}", NOW_MS, 8)) for n in range(4)]
+        await asyncio.sleep(0)
+    ids = [one.id for claimed in await asyncio.gather(*claims) for one in claimed]
+    assert len(ids) == len(set(ids)) == 20
+
+
+async def test_a_lease_that_ended_lets_another_claim(store: Store):
+    await queue(store)
+    assert len(await store.claim(LANE, "dead", NOW_MS, 10)) == 1
+    assert await store.claim(LANE, "alive", NOW_MS + LEASE_MS - 1, 10) == []
+    (claimed,) = await store.claim(LANE, "alive", NOW_MS + LEASE_MS, 10)
+    assert claimed.maybe_sent_ms == NOW_MS
+    assert claimed.attempts == 1
+
+
+async def test_a_claim_holds_no_longer_than_fifteen_seconds():
+    assert LEASE_MS <= 15_000
+
+
+async def test_a_renewed_lease_holds_on(store: Store):
+    await queue(store)
+    (claimed,) = await store.claim(LANE, "mine", NOW_MS, 10)
+    await store.renew(LANE, "mine", [claimed.id], NOW_MS + 10_000)
+    assert await store.claim(LANE, "other", NOW_MS + 10_000 + LEASE_MS - 1, 10) == []
+    assert len(await store.claim(LANE, "other", NOW_MS + 10_000 + LEASE_MS, 10)) == 1
+
+
+async def test_a_lost_lease_cannot_be_renewed(store: Store):
+    await queue(store)
+    (claimed,) = await store.claim(LANE, "slow", NOW_MS, 10)
+    await store.claim(LANE, "other", NOW_MS + LEASE_MS, 10)
+    await store.renew(LANE, "slow", [claimed.id], NOW_MS + 10 * LEASE_MS)
+    assert len(await store.claim(LANE, "third", NOW_MS + 2 * LEASE_MS, 10)) == 1
+
+
+async def test_a_fate_takes_the_event_out_of_the_outbox(store: Store):
+    await queue(store)
+    (claimed,) = await store.claim(LANE, "lease", NOW_MS, 10)
+    settlement = settled(
+        claimed, at_ms=NOW_MS + 80, fate=Fate.ACCEPTED, verdict="accepted", http_status=200, code=0, message="OK",
+        request_id="r-1",
+    )  # fmt: skip
+    await store.settle(STORE, "lease", [settlement])
+    assert await read_rows(store, outbox) == []
+    (row,) = await read_rows(store, events)
+    assert (row["fate"], row["reason"], row["settled_ms"]) == ("accepted", None, NOW_MS + 80)
+    assert await read_rows(store, attempts) == [
+        {
+            "store_id": STORE, "id": claimed.id, "attempted_ms": NOW_MS + 80, "verdict": "accepted",
+            "http_status": 200, "code": 0, "message": "OK", "request_id": "r-1",
+        }
+    ]  # fmt: skip
+
+
+async def test_what_was_not_sent_leaves_no_attempt(store: Store):
+    await queue(store)
+    (claimed,) = await store.claim(LANE, "lease", NOW_MS, 10)
+    await store.settle(STORE, "lease", [settled(claimed, fate=Fate.EXPIRED, reason="too old")])
+    assert await read_rows(store, attempts) == []
+    assert (await read_rows(store, events))[0]["reason"] == "too old"
+
+
+async def test_what_is_put_back_is_due_again_with_what_is_known_of_it(store: Store):
+    await queue(store)
+    (claimed,) = await store.claim(LANE, "lease", NOW_MS, 10)
+    back = settled(
+        claimed, due_ms=NOW_MS + 5000, attempts=7, maybe_sent_ms=NOW_MS + 3, verdict="retry", http_status=500
+    )
+    await store.settle(STORE, "lease", [back])
+    assert await store.claim(LANE, "lease", NOW_MS + 4999, 10) == []
+    (again,) = await store.claim(LANE, "lease", NOW_MS + 5000, 10)
+    assert (again.id, again.attempts, again.maybe_sent_ms) == (claimed.id, 7, NOW_MS + 3)
+    (row,) = await read_rows(store, events)
+    assert (row["fate"], row["settled_ms"]) == (None, None)
+
+
+async def test_a_known_answer_takes_back_what_the_lease_had_assumed(store: Store):
+    await queue(store)
+    (claimed,) = await store.claim(LANE, "lease", NOW_MS, 10)
+    (row,) = await read_rows(store, outbox)
+    assert row["maybe_sent_ms"] == NOW_MS
+    await store.settle(STORE, "lease", [settled(claimed, due_ms=NOW_MS, verdict="snooze")])
+    (row,) = await read_rows(store, outbox)
+    assert (row["maybe_sent_ms"], row["attempts"], row["lease"]) == (None, 0, None)
+
+
+async def test_the_first_unknown_answer_is_remembered_through_every_claim(store: Store):
+    await queue(store)
+    (claimed,) = await store.claim(LANE, "lease", NOW_MS, 10)
+    await store.settle(STORE, "lease", [settled(claimed, due_ms=NOW_MS, maybe_sent_ms=NOW_MS)])
+    (again,) = await store.claim(LANE, "lease", NOW_MS + 60_000, 10)
+    assert again.maybe_sent_ms == NOW_MS
+    (row,) = await read_rows(store, outbox)
+    assert row["maybe_sent_ms"] == NOW_MS
+
+
+async def test_only_who_holds_the_lease_can_put_back(store: Store):
+    await queue(store)
+    (slow,) = await store.claim(LANE, "slow", NOW_MS, 10)
+    await store.claim(LANE, "quick", NOW_MS + LEASE_MS, 10)
+    (before,) = await read_rows(store, outbox)
+    await store.settle(STORE, "slow", [settled(slow, due_ms=NOW_MS)])
+    assert await read_rows(store, outbox) == [before]
+
+
+async def test_who_put_back_once_cannot_do_it_again(store: Store):
+    await queue(store)
+    (claimed,) = await store.claim(LANE, "lease", NOW_MS, 10)
+    await store.settle(STORE, "lease", [settled(claimed, due_ms=NOW_MS + 1)])
+    await store.settle(STORE, "lease", [settled(claimed, due_ms=NOW_MS + 2)])
+    assert (await read_rows(store, outbox))[0]["due_ms"] == NOW_MS + 1
+
+
+async def test_a_fate_is_never_overwritten(store: Store):
+    await queue(store)
+    (slow,) = await store.claim(LANE, "slow", NOW_MS, 10)
+    (quick,) = await store.claim(LANE, "quick", NOW_MS + LEASE_MS, 10)
+    await store.settle(STORE, "quick", [settled(quick, fate=Fate.ACCEPTED)])
+    (before,) = await read_rows(store, events)
+    late = settled(slow, at_ms=NOW_MS + 1, fate=Fate.REJECTED, reason="late")
+    await store.settle(STORE, "slow", [late, structs.replace(late, fate=None)])
+    assert await read_rows(store, events) == [before]
+    assert await read_rows(store, outbox) == []
+
+
+async def test_a_settlement_of_nothing_known_changes_nothing(store: Store):
+    await queue(store)
+    before = await read_rows(store, outbox)
+    await store.settle(STORE, "lease", [Settlement("nobody", NOW_MS, due_ms=1), Settlement("none", 1, Fate.ACCEPTED)])
+    assert await read_rows(store, outbox) == before
+
+
+async def test_one_answer_settles_a_whole_batch(store: Store):
+    await queue(store, *[NOW_MS] * 50)
+    claimed = await store.claim(LANE, "lease", NOW_MS, 50)
+    await store.settle(STORE, "lease", [settled(one, fate=Fate.ACCEPTED, verdict="accepted") for one in claimed[:40]])
+    await store.settle(STORE, "lease", [settled(one, due_ms=NOW_MS + 1, verdict="retry") for one in claimed[40:]])
+    assert {row["id"] for row in await read_rows(store, outbox)} == {one.id for one in claimed[40:]}
+    assert len(await read_rows(store, attempts)) == 50
+
+
+async def test_a_start_frees_what_a_dead_process_had_claimed(url):
+    died = Store(url)
+    await died.start(NOW_MS)
+    await queue(died)
+    await died.claim(LANE, "dead", NOW_MS, 10)
+    await died.stop()
+    store = Store(url)
+    await store.start(NOW_MS + 1)
+    (claimed,) = await store.claim(LANE, "alive", NOW_MS + 1, 10)
+    assert (claimed.maybe_sent_ms, claimed.attempts) == (NOW_MS, 1)
+    await store.stop()
+
+
+async def test_a_start_leaves_alone_what_waits_for_its_time(url):
+    before = Store(url)
+    await before.start(NOW_MS)
+    await before.record(make_receipt(make_event(hold_until_ms=NOW_MS + 45_000)))
+    await before.stop()
+    store = Store(url)
+    await store.start(NOW_MS + 1)
+    assert await store.claim(LANE, "lease", NOW_MS + 44_999, 10) == []
+    await store.stop()
+
+
+async def test_withdrawn_consent_shows_when_an_event_is_claimed(store: Store):
+    made = await store.record(make_receipt(make_event(), sighting=make_sighting(consent=YES)))
+    no = structs.replace(NO, at_ms=NOW_MS + 1)
+    await store.record(make_receipt(known_id=made.visitor.id, sighting=make_sighting(consent=no), may_create=False))
+    (claimed,) = await store.claim(LANE, "lease", NOW_MS, 10)
+    assert claimed.is_withdrawn
+
+
+async def test_unsaid_consent_is_not_withdrawn(store: Store):
+    await store.record(make_receipt(make_event()))
+    await store.record(make_receipt(make_event(), sighting=make_sighting(consent=YES)))
+    assert [one.is_withdrawn for one in await store.claim(LANE, "lease", NOW_MS, 10)] == [False, False]
+
+
+async def test_lanes_with_something_to_send_are_found(store: Store):
+    other = (STORE, "C0OTHER")
+    await store.record(make_receipt(Queued(PIXEL, make_event(), NOW_MS), Queued("C0OTHER", make_event(), NOW_MS)))
+    nothing = (STORE, "C0NOTHING")
+    assert await store.due_lanes([LANE, other, nothing], NOW_MS - 1) == []
+    assert await store.due_lanes([LANE, other, nothing], NOW_MS) == [LANE, other]
+    await store.claim(LANE, "lease", NOW_MS, 10)
+    assert await store.due_lanes([LANE, other, nothing], NOW_MS) == [other]
+    assert await store.due_lanes([LANE], NOW_MS + LEASE_MS) == [LANE]

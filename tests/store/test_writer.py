@@ -1,0 +1,223 @@
+"""Group commit: many share a commit, each is answered after its own, and one's fault is nobody else's."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import threading
+
+import pytest
+
+from gateway.errors import StoreUnavailable
+from gateway.store import Store, writer
+from gateway.store.tables import events, outbox, visitors
+from tests.store.samples import LANE, NOW_MS, STORE, at_commit, busy, make_event, make_receipt, read_rows, settled
+
+
+async def start_all(*steps):
+    """Tasks, each run up to where it waits for the writer."""
+    tasks = [asyncio.create_task(step) for step in steps]
+    await asyncio.sleep(0)
+    return tasks
+
+
+def disk_error():
+    raise sqlite3.OperationalError("disk I/O error")
+
+
+async def test_receipts_that_arrive_during_a_commit_share_the_next(store: Store):
+    commits = []
+    with at_commit(store, lambda: commits.append(1)):
+        async with busy(store):
+            tasks = await start_all(*[store.record(make_receipt(make_event())) for _ in range(200)])
+        await asyncio.gather(*tasks)
+    assert len(commits) == 2
+    assert len(await read_rows(store, events)) == 200
+
+
+async def test_a_transaction_takes_no_more_jobs_than_its_limit(store: Store, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(writer, "BATCH_LIMIT", 10)
+    commits = []
+    with at_commit(store, lambda: commits.append(1)):
+        async with busy(store):
+            tasks = await start_all(*[store.record(make_receipt()) for _ in range(25)])
+        await asyncio.gather(*tasks)
+    assert len(commits) == 1 + 3
+
+
+async def test_nobody_is_answered_before_the_commit(store: Store):
+    is_committing, may_commit = threading.Event(), threading.Event()
+
+    def stall():
+        is_committing.set()
+        may_commit.wait(10)
+
+    with at_commit(store, stall):
+        tasks = await start_all(*[store.record(make_receipt(make_event())) for _ in range(3)])
+        assert await asyncio.to_thread(is_committing.wait, 10)
+        answered = [task.done() for task in tasks]
+        stored = await read_rows(store, events)
+        may_commit.set()
+        await asyncio.gather(*tasks)
+    assert answered == [False, False, False]
+    assert stored == []
+    assert len(await read_rows(store, events)) == 3
+
+
+async def test_when_the_commit_fails_everyone_hears_of_it_and_nothing_is_stored(store: Store):
+    outcomes = iter([lambda: None, disk_error])
+    with at_commit(store, lambda: next(outcomes)()):
+        async with busy(store):
+            tasks = await start_all(*[store.record(make_receipt(make_event())) for _ in range(5)])
+        answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [StoreUnavailable] * 5
+    assert len({id(answer) for answer in answers}) == 5
+    assert await read_rows(store, events) == await read_rows(store, outbox) == await read_rows(store, visitors) == []
+
+
+async def test_the_store_works_again_after_a_failed_commit(store: Store):
+    with at_commit(store, disk_error), pytest.raises(StoreUnavailable, match="disk I/O error"):
+        await store.record(make_receipt(make_event()))
+    assert (await store.record(make_receipt(make_event()))).queued == 1
+    assert len(await read_rows(store, events)) == 1
+
+
+async def test_the_log_tells_once_that_writing_fails_and_once_that_it_works(store: Store, caplog):
+    caplog.set_level(logging.WARNING, "gateway.store")
+    with at_commit(store, disk_error):
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable):
+                await store.record(make_receipt())
+    for _ in range(3):
+        await store.record(make_receipt())
+    assert caplog.messages == ["the database takes no writes: disk I/O error", "the database takes writes again"]
+
+
+@pytest.mark.parametrize("poison_at", [0, 3, 7])
+async def test_a_job_that_fails_takes_no_neighbour_down(store: Store, poison_at):
+    def poison(_cursor):
+        raise ZeroDivisionError
+
+    steps = [store.record(make_receipt(make_event())) for _ in range(7)]
+    steps.insert(poison_at, store._writer.run(poison))
+    async with busy(store):
+        tasks = await start_all(*steps)
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert type(answers.pop(poison_at)) is ZeroDivisionError
+    assert [answer.queued for answer in answers] == [1] * 7
+    assert len(await read_rows(store, events)) == 7
+
+
+async def test_a_receipt_that_cannot_be_written_takes_no_neighbour_down(store: Store):
+    no_number = make_receipt(make_event(), new_id={"not": "an id"})
+    async with busy(store):
+        tasks = await start_all(
+            store.record(make_receipt(make_event())), store.record(no_number), store.record(make_receipt(make_event()))
+        )
+    before, bad, after = await asyncio.gather(*tasks, return_exceptions=True)
+    assert (before.queued, after.queued) == (1, 1)
+    assert isinstance(bad, Exception)
+    assert not isinstance(bad, StoreUnavailable)
+    assert len(await read_rows(store, events)) == 2
+
+
+async def test_a_wrong_statement_is_a_defect_and_not_trouble_of_the_database(store: Store):
+    async with busy(store):
+        tasks = await start_all(
+            store._writer.run(lambda cursor: cursor.execute("SELECT nothing FROM nowhere")),
+            store.record(make_receipt(make_event())),
+        )
+    bad, good = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(bad, Exception)
+    assert not isinstance(bad, StoreUnavailable)
+    assert good.queued == 1
+
+
+async def test_what_a_failed_job_had_written_is_gone(store: Store):
+    def half_done(cursor):
+        cursor.execute("INSERT INTO outbox VALUES ('acme', 'x', 'p', 0, 0, NULL, NULL)", ())
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await store._writer.run(half_done)
+    assert await read_rows(store, outbox) == []
+
+
+async def test_a_full_queue_refuses_at_once(store: Store, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(writer, "QUEUE_LIMIT", 3)
+    async with busy(store):
+        tasks = await start_all(*[store.record(make_receipt(make_event())) for _ in range(3)])
+        with pytest.raises(StoreUnavailable, match="more is waiting"):
+            await store.record(make_receipt(make_event()))
+    assert [(await task).queued for task in tasks] == [1, 1, 1]
+    assert (await store.record(make_receipt(make_event()))).queued == 1
+
+
+async def test_stop_answers_everything_handed_in(url):
+    store = Store(url)
+    await store.start(NOW_MS)
+    async with busy(store):
+        tasks = await start_all(*[store.record(make_receipt(make_event())) for _ in range(50)])
+        stopping = asyncio.create_task(store.stop())
+        await asyncio.sleep(0)
+    await stopping
+    assert all(task.done() for task in tasks)
+    assert sum(task.result().queued for task in tasks) == 50
+
+
+async def test_a_stopping_store_refuses_instead_of_never_answering(url):
+    store = Store(url)
+    await store.start(NOW_MS)
+    async with busy(store):
+        stopping = asyncio.create_task(store.stop())
+        await asyncio.sleep(0)
+        with pytest.raises(StoreUnavailable, match="not running"):
+            await store.record(make_receipt())
+    await stopping
+    with pytest.raises(StoreUnavailable, match="not running"):
+        await store.record(make_receipt())
+
+
+async def test_a_store_that_was_never_started_stops(url):
+    store = Store(url)
+    with pytest.raises(StoreUnavailable, match="not running"):
+        await store.record(make_receipt())
+    await store.stop()
+    again = Store(url)
+    await again.stop()
+
+
+async def test_a_caller_that_went_away_leaves_its_receipt_stored(store: Store):
+    async with busy(store):
+        gone, stays = await start_all(*[store.record(make_receipt(make_event())) for _ in range(2)])
+        gone.cancel()
+    assert (await stays).queued == 1
+    assert len(await read_rows(store, events)) == 2
+
+
+async def test_receipts_and_delivery_share_a_transaction(store: Store):
+    await store.record(make_receipt(make_event()))
+    (claimed,) = await store.claim(LANE, "lease", NOW_MS, 10)
+    commits = []
+    with at_commit(store, lambda: commits.append(1)):
+        async with busy(store):
+            tasks = await start_all(
+                store.settle(STORE, "lease", [settled(claimed, fate="accepted")]),
+                store.record(make_receipt(make_event())),
+            )
+        await asyncio.gather(*tasks)
+    assert len(commits) == 2
+    assert len(await read_rows(store, outbox)) == 1
+
+
+async def test_queued_events_wake_their_lane(store: Store):
+    other = store.queued((STORE, "C0OTHER"))
+    await store.record(make_receipt(make_event()))
+    assert store.queued(LANE).is_set()
+    assert not other.is_set()
+
+
+async def test_a_receipt_without_events_wakes_nobody(store: Store):
+    await store.record(make_receipt())
+    assert not store.queued(LANE).is_set()
