@@ -1,0 +1,51 @@
+"""The Caddyfile that merchants run: valid, tidy, and in step with the gateway behind it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import Any
+
+import pytest
+
+from gateway.app import KEEP_ALIVE_S
+from gateway.intake.beacon import MAX_BYTES
+from tests.browser.caddy import CADDYFILE, adapt, find_caddy
+
+
+@pytest.fixture(scope="module")
+def config() -> dict[str, Any]:
+    """What Caddy makes of it for two stores."""
+    return adapt("t.acme.test, t.bolt.test", "127.0.0.1:8080")
+
+
+def handlers(config: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The handlers of this name in the one site."""
+    (site,) = config["apps"]["http"]["servers"]["srv0"]["routes"]
+    (subroute,) = site["handle"]
+    return [handler for route in subroute["routes"] for handler in route["handle"] if handler["handler"] == name]
+
+
+@pytest.mark.parametrize("command", [["validate"], ["fmt", "--diff"]], ids=["valid", "tidy"])
+def test_the_caddyfile_is_valid_and_tidy(command: list[str]) -> None:
+    option = ["--config"] if command == ["validate"] else []
+    env = {**os.environ, "GATEWAY_HOST": "t.acme.test"}
+    done = subprocess.run(
+        [find_caddy(), *command, *option, str(CADDYFILE)], env=env, capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_host_of_the_environment_is_served(config: dict[str, Any]) -> None:
+    (site,) = config["apps"]["http"]["servers"]["srv0"]["routes"]
+    assert site["match"] == [{"host": ["t.acme.test", "t.bolt.test"]}]
+
+
+def test_idle_connections_end_before_the_gateway_ends_them(config: dict[str, Any]) -> None:
+    (proxy,) = handlers(config, "reverse_proxy")
+    assert proxy["transport"]["keep_alive"]["idle_timeout"] / 1e9 < KEEP_ALIVE_S
+
+
+def test_bodies_are_limited_above_what_the_gateway_takes(config: dict[str, Any]) -> None:
+    (limit,) = handlers(config, "request_body")
+    assert MAX_BYTES < limit["max_size"] <= 1_000_000
