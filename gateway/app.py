@@ -16,6 +16,8 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from gateway.delivery.worker import Deliverer, now_ms
+from gateway.intake.orders import OrderIntake
+from gateway.intake.people import People
 from gateway.intake.receive import Intake
 from gateway.intake.tokens import Tokens
 from gateway.settings import Settings, StoreSettings
@@ -28,11 +30,14 @@ from gateway.web.health import Readyz, healthz
 from gateway.web.limiter import Limiter
 from gateway.web.pixel import PixelEndpoint
 from gateway.web.snippet import SnippetEndpoint
+from gateway.web.webhook import WebhookEndpoint
 
 log = logging.getLogger(__name__)
 
 KEEP_ALIVE_S = 75
 """Longer than a proxy keeps idle connections: a beacon sent on one that the gateway has closed is lost as a 502."""
+
+WEBHOOK_PATH = "/webhooks/shopify"
 
 STOP_S = 10
 """How long requests and deliveries under way may take to finish after SIGTERM."""
@@ -47,6 +52,9 @@ def build_gateway(settings: Settings, *, deliver: bool = True) -> Front:
     endpoints: dict[tuple[str, str], Endpoint] = {}
     for shop in settings.stores:
         endpoints.update(build_endpoints(shop, intake, tokens, limiter))
+        endpoints[shop.id, WEBHOOK_PATH] = WebhookEndpoint(
+            shop, OrderIntake(tokens, store, settings.delivery), People(tokens, store)
+        )
     routes = Starlette(
         routes=[
             Route("/go", GoEndpoint(tokens, store, limiter).answer, methods=["GET"]),

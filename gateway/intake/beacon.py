@@ -119,8 +119,10 @@ class Beacon(Struct, frozen=True):
 
 
 _decode = msgspec.json.Decoder(Beacon).decode
-_WHERE = re.compile(r" - at `\$\.?(.*)`$")
-_NUL = b"\\u0000"
+_WHERE = " - at `$"
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
+_NO_CHOICE = "Invalid enum value "
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def parse_beacon(body: bytes) -> Beacon:
@@ -128,7 +130,7 @@ def parse_beacon(body: bytes) -> Beacon:
 
     Raises: Malformed, naming the field and never repeating what was in it.
     """
-    if _NUL in body:
+    if b"\\u0000" in body and _NUL.search(body):
         raise Malformed("body: NUL characters are not allowed")
     try:
         beacon = _decode(body)
@@ -144,11 +146,11 @@ def parse_beacon(body: bytes) -> Beacon:
 
 
 def _name_field(message: str) -> str:
-    """msgspec's `Expected …, got … - at `$.path`` with the path in front."""
-    found = _WHERE.search(message)
-    what = _WHERE.sub("", message)
-    missing = re.fullmatch(r"Object missing required field `(\w+)`", what)
-    if missing:
-        path = f"{found[1]}.{missing[1]}" if found and found[1] else missing[1]
-        return f"{path}: required"
-    return f"{found[1] if found and found[1] else 'body'}: {what[:1].lower()}{what[1:]}"
+    """msgspec's `Expected …, got … - at `$.path`` with the path in front; the value that was no choice is left out."""
+    what, _, path = message.rpartition(_WHERE) if _WHERE in message else (message, "", "")
+    path = path.strip(".`")
+    if missing := _MISSING.fullmatch(what):
+        return f"{path}.{missing[1]}: required".lstrip(".")
+    if what.startswith(_NO_CHOICE):
+        what = "not one of the values it can have"
+    return f"{path or 'body'}: {what[:1].lower()}{what[1:]}"

@@ -32,21 +32,27 @@ class Cookies(Struct, frozen=True):
 
 
 class Hit(Struct, frozen=True):
-    """What the web layer knows of a request. Units: `now_ms` is when it arrived, Unix milliseconds."""
+    """What the web layer knows of a request. Units: `now_ms` is when it arrived, Unix milliseconds.
+
+    `refuses_sale`: the browser sends Global Privacy Control, which TikTok heeds where a law asks for it (spec 8).
+    """
 
     now_ms: int
     ip: str | None = None
     user_agent: str = ""
     locale: str | None = None
     cookies: Cookies = Cookies()
+    refuses_sale: bool = False
 
 
 def find_token(tokens: Tokens, store_id: str, cookies: Cookies, companion: str | None) -> VisitorToken | None:
     """The visitor that a valid signature names: the cookie's, else the companion's, which carries no time (0)."""
     if token := tokens.read_visitor(store_id, cookies.visitor):
         return token
-    visitor_id = tokens.read_companion(store_id, companion or cookies.companion)
-    return VisitorToken(visitor_id, 0) if visitor_id else None
+    for value in (companion, cookies.companion):
+        if visitor_id := tokens.read_companion(store_id, value):
+            return VisitorToken(visitor_id, 0)
+    return None
 
 
 def find_anchors(tokens: Tokens, store_id: str, ids: BeaconIds, identity: Identity) -> tuple[Anchor, ...]:
@@ -107,10 +113,14 @@ def _read_click(beacon: Beacon, hit: Hit, settings: StoreSettings) -> Click | No
 
 def page_ms(beacon: Beacon, now_ms: int) -> int:
     """When the earliest event of this beacon happened, by the gateway's clock: a retried beacon may come days late."""
-    if beacon.sent_at is None:
+    return min((correct_ms(event.at, beacon.sent_at, now_ms) for event in beacon.events), default=now_ms)
+
+
+def correct_ms(at: float | None, sent_at: float | None, now_ms: int) -> int:
+    """A browser's time by the gateway's clock: how long before sending it was, counted back from now; never later."""
+    if at is None or sent_at is None or at > sent_at:
         return now_ms
-    told = [now_ms + int(event.at - beacon.sent_at) for event in beacon.events if event.at is not None]
-    return min([now_ms, *told])
+    return max(0, now_ms - int(sent_at - at))
 
 
 def _mint_ttp() -> str:

@@ -12,13 +12,13 @@ from uuid_utils import uuid7
 
 from gateway.intake.beacon import Beacon, BeaconContent, BeaconEvent, BeaconProperties, parse_beacon
 from gateway.intake.bots import is_bot
-from gateway.intake.identify import Hit, find_anchors, find_token, read_identity, read_sighting
+from gateway.intake.identify import Hit, correct_ms, find_anchors, find_token, read_identity, read_sighting
 from gateway.intake.tokens import Tokens, VisitorToken
 from gateway.model.consent import Consent, ConsentMode, is_allowed
 from gateway.model.event import Content, Event, Page, PixelState, Properties, Source, User
 from gateway.model.names import PAGE_VIEW, to_current_name
 from gateway.model.outcome import Dropped
-from gateway.model.visitor import Sighting, Visitor
+from gateway.model.visitor import Identity, Sighting, Visitor
 from gateway.settings import DeliverySettings, StoreSettings
 from gateway.store import Receipt, Store
 from gateway.store.receipt import Queued
@@ -57,7 +57,7 @@ class Intake:
         token = find_token(self._tokens, settings.id, hit.cookies, beacon.ids.companion)
         mode = ConsentMode(settings.consent)
         if not is_allowed(mode, consent):
-            return await self._refuse(hit, settings, consent, token)
+            return await self._refuse(beacon, hit, settings, consent, token)
         identity = read_identity(beacon.user, beacon.ids.customer)
         events, dropped = self._read_events(beacon, hit, settings, source)
         recorded = await self._store.record(
@@ -71,26 +71,30 @@ class Intake:
                 events=events,
             )
         )
-        issued_ms = first_ms(token, recorded.visitor, hit.now_ms)
-        return Received(recorded.visitor, issued_ms, recorded.dropped or (dropped if not events else None))
+        if events:
+            dropped = Dropped.DUPLICATE if recorded.late == len(events) else None
+        return Received(recorded.visitor, first_ms(token, recorded.visitor, hit.now_ms), recorded.dropped or dropped)
 
     async def _refuse(
-        self, hit: Hit, settings: StoreSettings, consent: Consent | None, token: VisitorToken | None
+        self, beacon: Beacon, hit: Hit, settings: StoreSettings, consent: Consent | None, token: VisitorToken | None
     ) -> Received:
         """Nothing of this beacon is kept; a visitor known before who now says no is remembered as having said so."""
-        is_withdrawn = consent is not None and consent.marketing is False
-        if is_withdrawn and token:
+        if consent is None or consent.marketing is not False:
+            return Received(dropped=Dropped.CONSENT)
+        anchors = find_anchors(self._tokens, settings.id, beacon.ids, Identity())
+        if token or anchors:
             await self._store.record(
                 Receipt(
                     store_id=settings.id,
                     mode=ConsentMode(settings.consent),
-                    known_id=token.visitor_id,
+                    known_id=token.visitor_id if token else None,
                     new_id="",
                     may_create=False,
-                    sighting=_withdrawal(hit, consent),
+                    anchors=anchors,
+                    sighting=Sighting(at_ms=hit.now_ms, consent=consent),
                 )
             )
-        return Received(dropped=Dropped.CONSENT, is_withdrawn=is_withdrawn)
+        return Received(dropped=Dropped.CONSENT, is_withdrawn=True)
 
     def _read_events(
         self, beacon: Beacon, hit: Hit, settings: StoreSettings, source: Source
@@ -127,7 +131,7 @@ def read_consent(beacon: Beacon, now_ms: int) -> Consent | None:
 
 def read_event(beacon: Beacon, said: BeaconEvent, name: str, hit: Hit, source: Source, hold_ms: int) -> Event:
     """The event as the gateway keeps it: dated by our clock, with the request's own address and user agent."""
-    refuses_sale = beacon.consent is not None and beacon.consent.sale_of_data is False
+    refuses_sale = hit.refuses_sale or (beacon.consent is not None and beacon.consent.sale_of_data is False)
     return Event(
         event=name,
         event_id=said.event_id,
@@ -141,13 +145,6 @@ def read_event(beacon: Beacon, said: BeaconEvent, name: str, hit: Hit, source: S
         limited_data_use=refuses_sale,
         hold_until_ms=hit.now_ms + hold_ms if hold_ms else 0,
     )
-
-
-def correct_ms(at: float | None, sent_at: float | None, now_ms: int) -> int:
-    """A browser's time by the gateway's clock: how long before sending it was, counted back from now; never later."""
-    if at is None or sent_at is None or at > sent_at:
-        return now_ms
-    return max(0, now_ms - int(sent_at - at))
 
 
 def expiry_ms(event: Event, max_age_h: float) -> int:
@@ -190,10 +187,6 @@ def _to_text(value: str | int | None) -> str | None:
 
 def _to_decimal(value: float | None) -> Decimal | None:
     return None if value is None else Decimal(str(value))
-
-
-def _withdrawal(hit: Hit, consent: Consent | None) -> Sighting:
-    return Sighting(at_ms=hit.now_ms, consent=consent)
 
 
 def first_ms(token: VisitorToken | None, visitor: Visitor | None, now_ms: int) -> int:

@@ -115,8 +115,9 @@ class Event(Struct, frozen=True):
 def merge_events(stored: Event, twin: Event) -> Event:
     """The event with what `stored` lacked filled in from its twin; nothing that `stored` said is lost.
 
-    The earlier time stands, the hold ends with the earlier of the two, lists are joined. A Pixel copy that fired stays
-    fired: the 48-hour rule (contract 4.4) hangs on it.
+    The earlier time stands, lists are joined. The hold ends with the earlier of the two, and at once when browser and
+    shop have both spoken: then there is nothing left to wait for. A Pixel copy that fired stays fired: the 48-hour rule
+    (contract 4.4) hangs on it.
     """
     return msgspec.structs.replace(
         stored,
@@ -126,7 +127,7 @@ def merge_events(stored: Event, twin: Event) -> Event:
         page=fill(stored.page, twin.page),
         pixel=_merge_pixel(stored.pixel, twin.pixel),
         limited_data_use=stored.limited_data_use or twin.limited_data_use,
-        hold_until_ms=min(stored.hold_until_ms, twin.hold_until_ms),
+        hold_until_ms=min(stored.hold_until_ms, twin.hold_until_ms) if _is_same_side(stored, twin) else 0,
     )
 
 
@@ -142,6 +143,11 @@ def fill(first: T, second: T) -> T:
         elif name in ("email", "phone", "external_id"):
             news[name] = tuple(dict.fromkeys(mine + theirs))
     return msgspec.structs.replace(first, **news) if news else first
+
+
+def _is_same_side(a: Event, b: Event) -> bool:
+    browser = (Source.BEACON, Source.PIXEL)
+    return (a.source in browser) == (b.source in browser)
 
 
 def _merge_pixel(a: PixelState | None, b: PixelState | None) -> PixelState | None:

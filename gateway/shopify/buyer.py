@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from msgspec import Struct
-
+from gateway.model.conversion import BuyerIds
 from gateway.model.event import User
 from gateway.model.normalise import (
     hash_email,
@@ -28,24 +27,10 @@ COMPANION_ATTRIBUTE = "__tg"
 _NOWHERE = Address()
 
 
-class OrderIdentity(Struct, frozen=True):
-    """The ways back to the visitor, the most certain first (contract 4.6).
-
-    Shape: `companion` is as signed by the gateway, unverified; `email` and `phone` are SHA-256 hex; the rest is plain.
-    """
-
-    companion: str | None = None
-    cart_token: str | None = None
-    checkout_token: str | None = None
-    customer_id: str | None = None
-    email: str | None = None
-    phone: str | None = None
-
-
-def read_identity(basket: Basket, checkout_token: str | None, user: User) -> OrderIdentity:
+def read_identity(basket: Basket, checkout_token: str | None, user: User) -> BuyerIds:
     """What in this basket may lead to its visitor; `user` is what `read_user` made of it."""
     customer_id = basket.customer.id if basket.customer else None
-    return OrderIdentity(
+    return BuyerIds(
         companion=_find_companion(basket),
         cart_token=(basket.cart_token or "").partition("?")[0] or None,
         checkout_token=checkout_token or None,

@@ -6,11 +6,11 @@ the pixel's event has too, so that one of them counts.
 
 from __future__ import annotations
 
+from gateway.model.conversion import Conversion, NotSent, Reason
 from gateway.model.event import Event, Source
 from gateway.settings import ShopifySettings
-from gateway.shopify.buyer import OrderIdentity, read_identity, read_user
+from gateway.shopify.buyer import read_identity, read_user
 from gateway.shopify.contents import find_checkout_worth, to_properties
-from gateway.shopify.conversion import Conversion, NotSent, Reason
 from gateway.shopify.page import to_page
 from gateway.shopify.resources import Checkout, to_ms
 from gateway.shopify.storefront import to_checkout_id
@@ -20,9 +20,10 @@ def to_initiate_checkout(
     checkout: Checkout, shop: ShopifySettings, origin: str, received_ms: int
 ) -> Conversion | NotSent:
     """The checkout's InitiateCheckout, at the time the checkout was opened."""
-    if checkout.source_name not in shop.sources:
-        return NotSent(Reason.ORDER_SOURCE)
     user = read_user(checkout)
+    ids = read_identity(checkout, checkout.token, user)
+    if checkout.source_name not in shop.sources:
+        return NotSent(Reason.ORDER_SOURCE, ids)
     event = Event(
         event="InitiateCheckout",
         event_id=to_checkout_id(checkout.token, "InitiateCheckout"),
@@ -33,9 +34,4 @@ def to_initiate_checkout(
         user=user,
         properties=to_properties(checkout, find_checkout_worth(checkout), shop.content_id),
     )
-    return Conversion(event, read_identity(checkout, checkout.token, user))
-
-
-def identify_checkout(checkout: Checkout) -> OrderIdentity:
-    """The ways from this checkout to its visitor, also where no event is sent: its order may know fewer."""
-    return read_identity(checkout, checkout.token, read_user(checkout))
+    return Conversion(event, ids)

@@ -5,19 +5,9 @@ Source: Shopify, "Privacy law compliance" (spec 1.3): answered at once, acted on
 
 from __future__ import annotations
 
-from msgspec import Struct
-
 from gateway.model.normalise import hash_email, hash_phone
+from gateway.model.person import Person
 from gateway.shopify.resources import Customer, CustomerDataRequest, CustomerRedact
-
-
-class Person(Struct, frozen=True):
-    """A customer and the orders in question. Shape: `email` and `phone` are SHA-256 hex, ids are digits."""
-
-    customer_id: str | None = None
-    email: str | None = None
-    phone: str | None = None
-    order_ids: tuple[str, ...] = ()
 
 
 def to_person(request: CustomerRedact | CustomerDataRequest) -> Person:

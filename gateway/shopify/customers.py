@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from gateway.model.conversion import BuyerIds, Conversion, NotSent, Reason
 from gateway.model.event import Event, Source
-from gateway.shopify.buyer import OrderIdentity, read_customer
-from gateway.shopify.conversion import Conversion, NotSent, Reason
+from gateway.shopify.buyer import read_customer
 from gateway.shopify.page import to_page
 from gateway.shopify.resources import Customer, to_ms
 from gateway.shopify.storefront import to_customer_id
@@ -30,4 +30,4 @@ def to_registration(customer: Customer, topic: str, origin: str, received_ms: in
         user=user,
     )
     email, phone = next(iter(user.email), None), next(iter(user.phone), None)
-    return Conversion(event, OrderIdentity(customer_id=str(customer.id), email=email, phone=phone))
+    return Conversion(event, BuyerIds(customer_id=str(customer.id), email=email, phone=phone))

@@ -10,12 +10,12 @@ from datetime import timedelta
 
 from msgspec import structs
 
+from gateway.model.conversion import Conversion, NotSent, OrderFacts, Reason
 from gateway.model.event import Event, Source, User
 from gateway.model.normalise import to_public_ip
 from gateway.settings import ShopifySettings
 from gateway.shopify.buyer import read_identity, read_user
 from gateway.shopify.contents import find_order_worth, to_properties
-from gateway.shopify.conversion import Conversion, NotSent, Reason
 from gateway.shopify.page import to_page
 from gateway.shopify.resources import ClientDetails, Customer, Money, Order, to_ms
 from gateway.shopify.storefront import to_purchase_id
@@ -36,9 +36,10 @@ def to_purchase(
     `topic` is the webhook's, None when the order was looked up. `origin` is the store's first, without a slash.
     """
     worth = find_order_worth(order)
-    if reason := find_reason(order, topic, shop, worth):
-        return NotSent(reason)
     user = read_user(order)
+    ids = read_identity(order, order.checkout_token, user)
+    if reason := find_reason(order, topic, shop, worth):
+        return NotSent(reason, ids)
     event = Event(
         event="Purchase",
         event_id=to_purchase_id(order.id),
@@ -53,13 +54,26 @@ def to_purchase(
             customer_type=_find_customer_type(order),
         ),
     )
-    return Conversion(event, read_identity(order, order.checkout_token, user), _read_fallback(order))
+    return Conversion(event, ids, _read_fallback(order))
+
+
+def to_facts(order: Order, received_ms: int) -> OrderFacts:
+    """The order as its account keeps it."""
+    worth = find_order_worth(order) or Money()
+    return OrderFacts(
+        id=str(order.id),
+        name=order.name,
+        placed_ms=to_ms(order.processed_at or order.created_at) or received_ms,
+        value=worth.amount,
+        currency=worth.currency_code,
+    )
 
 
 def find_reason(order: Order, topic: str | None, shop: ShopifySettings, worth: Money | None) -> Reason | None:
     """Why this order is no purchase to be told, or None when it is one.
 
-    The topic is only a claim, so an order told as paid must say so itself as well.
+    The topic is only a claim, so an order told as paid must say so itself as well. An update is another chance: it may
+    bring the consent or the attributes that were missing, and an order that was told before is told once all the same.
     """
     if order.id == SAMPLE_ORDER_ID:
         return Reason.SAMPLE
@@ -69,7 +83,7 @@ def find_reason(order: Order, topic: str | None, shop: ShopifySettings, worth: M
         return Reason.ORDER_SOURCE
     if order.cancelled_at:
         return Reason.CANCELLED
-    if topic is not None and topic != shop.purchase_trigger:
+    if topic is not None and topic not in (shop.purchase_trigger, "orders/updated"):
         return Reason.NOT_THE_TRIGGER
     if shop.purchase_trigger == "orders/paid" and order.financial_status in _UNPAID:
         return Reason.UNPAID

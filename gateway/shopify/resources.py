@@ -122,6 +122,7 @@ class Order(Basket, frozen=True, kw_only=True):
     """An order. `total_price` is the original total with tax and shipping, in the shop's currency."""
 
     id: int
+    name: str | None = None
     contact_email: str | None = None
     checkout_token: str | None = None
     total_price_set: MoneySet | None = None

@@ -6,29 +6,10 @@ Called by `gateway.web`; the facts are for the merchant's own ledger. TikTok is 
 from __future__ import annotations
 
 from decimal import Decimal
-from enum import StrEnum
 
-from msgspec import Struct
-
+from gateway.model.conversion import Reversal, ReversalKind
 from gateway.shopify.contents import find_order_worth
 from gateway.shopify.resources import Order, Refund, to_ms
-
-
-class ReversalKind(StrEnum):
-    """What happened to the order."""
-
-    REFUND = "refund"
-    CANCELLATION = "cancellation"
-
-
-class Reversal(Struct, frozen=True):
-    """One refund or cancellation. Units: `amount` in `currency`, both None when unknown."""
-
-    kind: ReversalKind
-    order_id: str
-    amount: Decimal | None
-    currency: str | None
-    occurred_ms: int
 
 
 def to_refund(refund: Refund, received_ms: int) -> Reversal:

@@ -83,6 +83,10 @@ class Store:
         """The fate, or the next due time, of each claimed event is durably stored."""
         await self._writer.run(lambda cursor: outbox.settle(cursor, store_id, lease, settlements))
 
+    async def run(self, work: Callable[[sql.Cursor], T]) -> T:
+        """`work` ran in a transaction of its own or of others, and is durably stored. Raises: StoreUnavailable."""
+        return await self._writer.run(work)
+
     async def due_lanes(self, lanes: Sequence[Lane], now_ms: int) -> list[Lane]:
         """Those of these lanes that have something to send now."""
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from gateway.store import rows, sql
 from gateway.store.receipt import Claimed, Settlement
-from gateway.store.record import Cursor
+from gateway.store.sql import Cursor
 
 LEASE_MS = 15_000
 """How long a claim holds. Source: contract 4.6, a dead process frees its events within 15 s."""

@@ -7,7 +7,8 @@ from enum import StrEnum
 from msgspec import Struct
 
 from gateway.model.consent import ConsentMode
-from gateway.model.event import Event
+from gateway.model.conversion import OrderFacts, Reason, Reversal
+from gateway.model.event import Event, User
 from gateway.model.outcome import Dropped, Fate
 from gateway.model.visitor import Sighting, Visitor
 
@@ -45,11 +46,27 @@ class Queued(Struct, frozen=True):
     reason: str | None = None
 
 
+class WebhookNote(Struct, frozen=True):
+    """One delivery of a webhook; the same `id` comes again when Shopify did not see our answer."""
+
+    id: str
+    topic: str
+
+
+class OrderNote(Struct, frozen=True):
+    """What the account of orders is told. `reason`: why the order is no Purchase to be sent, None when it is one."""
+
+    facts: OrderFacts
+    reason: Reason | None = None
+
+
 class Receipt(Struct, frozen=True):
     """All that one request says, to be written in one transaction.
 
     `known_id` comes out of a verified signature; `new_id` is used when nobody is known and `may_create` is true.
-    `is_browserless`: no browser gets an answer, so a guessable anchor may lead to the visitor too.
+    `is_browserless`: no browser gets an answer, so a guessable anchor, or a twin of one of the events, may lead to the
+    visitor too. `fallback` holds match keys for where the visitor has none. Units: `hold_unknown_ms` is how long the
+    events wait for their twin when a new visitor had to be made for them.
     """
 
     store_id: str
@@ -61,17 +78,25 @@ class Receipt(Struct, frozen=True):
     events: tuple[Queued, ...] = ()
     may_create: bool = True
     is_browserless: bool = False
+    fallback: User = User()
+    hold_unknown_ms: int = 0
+    webhook: WebhookNote | None = None
+    order: OrderNote | None = None
+    reversal: Reversal | None = None
 
 
 class Recorded(Struct, frozen=True):
     """What is on disk now.
 
-    `visitor` is None when nothing about a visitor was kept. `kin` is the same person known by a guessable anchor: never
-    told to the browser. `queued` and `duplicates` count events; `late` of the duplicates came after their twin had left.
+    `visitor` is None when nothing about a visitor was kept; `is_new` when they were not known before. `kin` is the same
+    person known by a guessable anchor: never told to the browser. `queued` and `duplicates` count events; `late` of the
+    duplicates came after their twin left. `is_ignored`: the webhook was heard before, or its order is erased.
     """
 
     visitor: Visitor | None = None
     kin: Visitor | None = None
+    is_new: bool = False
+    is_ignored: bool = False
     queued: int = 0
     duplicates: int = 0
     late: int = 0

@@ -9,131 +9,66 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from itertools import groupby
+from typing import Any
 
 from msgspec import Struct, structs
 from uuid_utils import uuid7
 
-from gateway.model.consent import is_allowed
+from gateway.model.conversion import Reason
 from gateway.model.event import Event, User, fill, merge_events
-from gateway.model.outcome import Dropped
-from gateway.model.visitor import Sighting, Visitor, newest_consent, only_consent, update_visitor
-from gateway.store import rows, sql
-from gateway.store.receipt import UNGUESSABLE, Anchor, Queued, Receipt, Recorded
-
-
-class Cursor(Protocol):
-    """What of a driver's cursor is used here."""
-
-    @property
-    def rowcount(self) -> int: ...
-    def execute(self, statement: str, parameters: Sequence[Any], /) -> Any: ...
-    def executemany(self, statement: str, parameters: Sequence[Sequence[Any]], /) -> Any: ...
-    def fetchone(self) -> Any: ...
-    def fetchall(self) -> Sequence[Any]: ...
+from gateway.model.visitor import Visitor
+from gateway.store import ledger, rows, sql
+from gateway.store.receipt import Queued, Receipt, Recorded
+from gateway.store.sql import Cursor
+from gateway.store.visitors import Visitors
 
 
 def record_all(cursor: Cursor, receipts: Sequence[Receipt]) -> list[Recorded]:
-    """Everything in these receipts is written, not yet committed; one Recorded for each, in order."""
-    return _Batch(cursor).record(receipts)
+    """Everything in these receipts is written, not yet committed; one Recorded for each, in order.
+
+    What browsers said is written together; a webhook alone, as it may lean on a beacon of the same instant.
+    """
+    recorded: list[Recorded] = []
+    for is_browserless, group in groupby(receipts, lambda receipt: receipt.is_browserless):
+        turn = list(group)
+        for batch in [[receipt] for receipt in turn] if is_browserless else [turn]:
+            recorded += _record(cursor, batch)
+    return recorded
 
 
-class _Batch:
-    """The state of one transaction: the visitors seen so far, and which of them are still to be written."""
+def _record(cursor: Cursor, receipts: Sequence[Receipt]) -> list[Recorded]:
+    visitors = Visitors(cursor)
+    found = [_take(cursor, visitors, receipt) for receipt in receipts]
+    visitors.write()
+    recorded = _queue_events(cursor, receipts, found)
+    for receipt, outcome in zip(receipts, recorded, strict=True):
+        if receipt.is_browserless:
+            _note(cursor, receipt, outcome)
+    return recorded
 
-    def __init__(self, cursor: Cursor) -> None:
-        self._cursor = cursor
-        self._visitors: dict[tuple[str, str], Visitor | None] = {}
-        self._new_visitors: dict[tuple[str, str], None] = {}
-        self._changed_visitors: dict[tuple[str, str], None] = {}
 
-    def record(self, receipts: Sequence[Receipt]) -> list[Recorded]:
-        found = [self.take(receipt) for receipt in receipts]
-        self._write_visitors()
-        return _queue_events(self._cursor, receipts, found)
+def _take(cursor: Cursor, visitors: Visitors, receipt: Receipt) -> Recorded:
+    """The receipt's visitor, unless this was heard before or is to be forgotten."""
+    now_ms = receipt.sighting.at_ms
+    if receipt.webhook and not ledger.note_webhook(cursor, receipt.store_id, receipt.webhook, now_ms):
+        return Recorded(is_ignored=True)
+    if receipt.order and ledger.is_erased(cursor, receipt.store_id, receipt.order.facts.id):
+        return Recorded(is_ignored=True)
+    return visitors.take(receipt)
 
-    def take(self, receipt: Receipt) -> Recorded:
-        """The receipt's visitor as it will stand after this transaction, or why there is none."""
-        visitor = self._find_visitor(receipt)
-        if visitor is None and not receipt.may_create:
-            return Recorded(dropped=Dropped.CONSENT)
-        if visitor is None:
-            visitor = self._make_visitor(receipt)
-        elif is_allowed(receipt.mode, newest_consent(visitor.consent, receipt.sighting.consent)):
-            visitor = self._update_visitor(receipt.store_id, visitor, receipt.sighting)
-        else:
-            self._update_visitor(receipt.store_id, visitor, only_consent(receipt.sighting))
-            return Recorded(dropped=Dropped.CONSENT)
-        kin = self._find_kin(receipt, visitor) if receipt.anchors else None
-        self._link_anchors(receipt, visitor)
-        return Recorded(visitor=visitor, kin=kin)
 
-    def _find_visitor(self, receipt: Receipt) -> Visitor | None:
-        if receipt.known_id and (visitor := self._visitor(receipt.store_id, receipt.known_id)):
-            return visitor
-        for anchor in receipt.anchors:
-            is_proof = anchor.kind in UNGUESSABLE or receipt.is_browserless
-            if is_proof and (visitor := self._at(receipt.store_id, anchor)):
-                return visitor
-        return None
-
-    def _find_kin(self, receipt: Receipt, visitor: Visitor) -> Visitor | None:
-        """The same person elsewhere, known by a guessable anchor: it enriches what TikTok gets and nothing else."""
-        for anchor in receipt.anchors:
-            if anchor.kind not in UNGUESSABLE:
-                kin = self._at(receipt.store_id, anchor)
-                if kin and kin.id != visitor.id and is_allowed(receipt.mode, kin.consent):
-                    return kin
-        return None
-
-    def _at(self, store_id: str, anchor: Anchor) -> Visitor | None:
-        self._cursor.execute(sql.FIND_LINK, (store_id, anchor.kind, anchor.digest))
-        row = self._cursor.fetchone()
-        return self._visitor(store_id, row[0]) if row else None
-
-    def _visitor(self, store_id: str, visitor_id: str) -> Visitor | None:
-        key = (store_id, visitor_id)
-        if key not in self._visitors:
-            self._cursor.execute(sql.FIND_VISITOR, key)
-            row = self._cursor.fetchone()
-            self._visitors[key] = rows.to_visitor(row) if row else None
-        return self._visitors[key]
-
-    def _make_visitor(self, receipt: Receipt) -> Visitor:
-        seen = receipt.sighting
-        blank = Visitor(id=receipt.new_id, first_seen_ms=seen.at_ms, last_seen_ms=0)
-        visitor = update_visitor(blank, seen)
-        key = (receipt.store_id, visitor.id)
-        self._visitors[key] = visitor
-        self._new_visitors[key] = None
-        return visitor
-
-    def _update_visitor(self, store_id: str, visitor: Visitor, seen: Sighting) -> Visitor:
-        updated = update_visitor(visitor, seen)
-        if updated is not visitor:
-            key = (store_id, visitor.id)
-            self._visitors[key] = updated
-            if key not in self._new_visitors:
-                self._changed_visitors[key] = None
-        return updated
-
-    def _link_anchors(self, receipt: Receipt, visitor: Visitor) -> None:
-        click_ms = visitor.click.at_ms if visitor.click else 0
-        for anchor in receipt.anchors:
-            row = (receipt.store_id, anchor.kind, anchor.digest, visitor.id, click_ms, receipt.sighting.at_ms)
-            self._cursor.execute(sql.PUT_LINK, row)
-
-    def _write_visitors(self) -> None:
-        if self._new_visitors:
-            self._cursor.executemany(sql.ADD_VISITOR, [self._row(key) for key in self._new_visitors])
-        if self._changed_visitors:
-            changed = [self._row(key) for key in self._changed_visitors]
-            self._cursor.executemany(sql.CHANGE_VISITOR, [(*row[2:], *row[:2]) for row in changed])
-
-    def _row(self, key: tuple[str, str]) -> tuple[Any, ...]:
-        visitor = self._visitors[key]
-        assert visitor is not None  # noqa: S101 - only keys of visitors in hand are noted
-        return rows.from_visitor(key[0], visitor)
+def _note(cursor: Cursor, receipt: Receipt, recorded: Recorded) -> None:
+    """What Shopify told of an order is in its account."""
+    if recorded.is_ignored:
+        return
+    now_ms = receipt.sighting.at_ms
+    if receipt.order:
+        reason = receipt.order.reason or (Reason.NO_CONSENT if recorded.dropped else None)
+        visitor_id = recorded.visitor.id if recorded.visitor else None
+        ledger.note_order(cursor, receipt.store_id, receipt.order.facts, visitor_id, reason, now_ms)
+    if receipt.reversal:
+        ledger.note_reversal(cursor, receipt.store_id, receipt.reversal)
 
 
 class _Draft(Struct, frozen=True):
@@ -169,16 +104,19 @@ def _draft_events(receipts: Sequence[Receipt], found: Sequence[Recorded]) -> Ite
     for position, (receipt, recorded) in enumerate(zip(receipts, found, strict=True)):
         if recorded.visitor:
             for queued in receipt.events:
-                event = _with_known(queued.event, recorded.visitor, recorded.kin)
+                event = _with_known(queued.event, recorded.visitor, recorded.kin, receipt.fallback)
+                if recorded.is_new and receipt.hold_unknown_ms:
+                    event = structs.replace(event, hold_until_ms=event.received_ms + receipt.hold_unknown_ms)
                 row = _event_row(receipt.store_id, queued, event, recorded.visitor.id)
                 yield _Draft(position, queued, event, row)
 
 
-def _with_known(event: Event, visitor: Visitor, kin: Visitor | None) -> Event:
+def _with_known(event: Event, visitor: Visitor, kin: Visitor | None, fallback: User) -> Event:
     """The event with the match keys known of its visitor, and of the same person elsewhere, filled in."""
     user = fill(event.user, _match_keys(visitor))
     if kin:
         user = fill(user, _match_keys(kin))
+    user = fill(user, fallback)
     if not user.external_id:
         user = structs.replace(user, external_id=(hashlib.sha256(visitor.id.encode()).hexdigest(),))
     return structs.replace(event, user=user)
@@ -223,7 +161,7 @@ def _find_twins(cursor: Cursor, drafts: Sequence[_Draft]) -> list[_Draft]:
 
 
 def _absorb_twin(cursor: Cursor, twin: _Draft) -> bool:
-    """A row still waiting takes over what it lacks and may leave earlier: True; one that has left only counts its twin."""
+    """A row still waiting takes over what it lacks and may leave earlier: True; one that left only counts its twin."""
     store_id, _, *key = twin.row[:5]
     cursor.execute(sql.FIND_TWIN, (store_id, *key))
     id_, body, ip, expires_ms, due_ms, is_waiting = cursor.fetchone()

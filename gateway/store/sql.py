@@ -6,6 +6,9 @@ more than the insert itself (measured: three times as much), so Core builds the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Protocol
+
 from gateway.store.tables import attempts, events, links, outbox, visitors
 
 VISITOR = tuple(column.name for column in visitors.columns)
@@ -13,6 +16,17 @@ EVENT = tuple(column.name for column in events.columns)
 OUTBOX = tuple(column.name for column in outbox.columns)
 LINK = tuple(column.name for column in links.columns)
 ATTEMPT = tuple(column.name for column in attempts.columns)
+
+
+class Cursor(Protocol):
+    """What of a driver's cursor is used by the hot path."""
+
+    @property
+    def rowcount(self) -> int: ...
+    def execute(self, statement: str, parameters: Sequence[Any], /) -> Any: ...
+    def executemany(self, statement: str, parameters: Sequence[Sequence[Any]], /) -> Any: ...
+    def fetchone(self) -> Any: ...
+    def fetchall(self) -> Sequence[Any]: ...
 
 
 def _insert(table: str, columns: tuple[str, ...]) -> str:
@@ -37,6 +51,8 @@ PUT_LINK = (
 ADD_EVENT = _insert("events", EVENT) + " ON CONFLICT (store_id, pixel_code, event, event_id) DO NOTHING"
 ADD_OUTBOX = _insert("outbox", OUTBOX)
 
+FIND_TWIN_VISITOR = """
+    SELECT visitor_id FROM events WHERE store_id = ? AND pixel_code = ? AND event = ? AND event_id = ?"""
 FIND_EVENT = "SELECT 1 FROM events WHERE store_id = ? AND id = ?"
 FIND_TWIN = """
     SELECT e.id, e.body, e.ip, e.expires_ms, o.due_ms, o.id IS NOT NULL AND o.lease IS NULL AS is_waiting

@@ -1,4 +1,4 @@
-"""The schema: visitors, links, events, outbox, attempts. SQLAlchemy Core, no ORM.
+"""The schema: visitors, links, events, outbox, attempts, orders, reversals, webhooks. SQLAlchemy Core, no ORM.
 
 Every primary key starts with `store_id`, so that a database can later be split by store. Times are Unix milliseconds.
 Our own ids are UUIDv7 in 32 hex digits: neighbours in time are neighbours in the index, which keeps inserts cheap.
@@ -107,3 +107,46 @@ attempts = Table(
     sqlite_with_rowid=False,
 )
 """Each time an event was sent: what TikTok answered. `id` is the event's."""
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("store_id", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("name", String),
+    Column("visitor_id", String),
+    Column("placed_ms", BigInteger, nullable=False),
+    Column("heard_ms", BigInteger, nullable=False),
+    Column("value", String),
+    Column("currency", String),
+    Column("reason", String),
+    Index("orders_name", "store_id", "name"),
+    Index("orders_placed", "store_id", "placed_ms"),
+    Index("orders_visitor", "store_id", "visitor_id"),
+)
+"""Every order Shopify told, with no personal data. `reason`: why no Purchase was queued for it; NULL when one was."""
+
+reversals = Table(
+    "reversals",
+    metadata,
+    Column("store_id", String, primary_key=True),
+    Column("order_id", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("occurred_ms", BigInteger, primary_key=True),
+    Column("amount", String),
+    Column("currency", String),
+    sqlite_with_rowid=False,
+)
+"""Refunds and cancellations, for the merchant's own account: TikTok documents no reversal."""
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("store_id", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("topic", String, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Index("webhooks_received", "store_id", "received_ms"),
+    sqlite_with_rowid=False,
+)
+"""The ids of the webhooks taken, so that a repeated delivery is answered and not worked on again."""

@@ -19,7 +19,8 @@ from sqlalchemy import Engine
 from gateway.errors import StoreUnavailable
 from gateway.store.database import only_unavailable
 from gateway.store.receipt import Receipt, Recorded
-from gateway.store.record import Cursor, record_all
+from gateway.store.record import record_all
+from gateway.store.sql import Cursor
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)

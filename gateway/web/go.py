@@ -69,7 +69,7 @@ def to_target(origin: str, query: str) -> str:
 
 def is_local_path(path: str) -> bool:
     """Whether this names a path on whatever host it is appended to, however a browser reads it."""
-    is_plain = all(" " < character != "\\" for character in path)
+    is_plain = all(" " <= character != "\\" for character in path)
     return is_plain and path.startswith("/") and not path.startswith("//") and len(path) <= 2048
 
 

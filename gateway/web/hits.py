@@ -27,15 +27,21 @@ def read_client(scope: Scope) -> str:
     return str(client[0]) if client else ""
 
 
+def to_now_ms() -> int:
+    """Unix milliseconds of this machine."""
+    return time.time_ns() // 1_000_000
+
+
 def read_hit(scope: Scope, headers: dict[bytes, bytes], *, with_cookies: bool = True) -> Hit:
     """Who sends this request, as far as HTTP tells."""
     cookie = headers.get(b"cookie") if with_cookies else None
     return Hit(
-        now_ms=time.time_ns() // 1_000_000,
+        now_ms=to_now_ms(),
         ip=_public_ip(read_client(scope)),
         user_agent=headers.get(b"user-agent", b"").decode("latin-1")[:_LONGEST_USER_AGENT],
         locale=_to_locale(headers.get(b"accept-language", b"")),
         cookies=read_cookies(cookie) if cookie else Cookies(),
+        refuses_sale=headers.get(b"sec-gpc") == b"1",
     )
 
 
@@ -47,15 +53,16 @@ async def read_body(receive: Receive, headers: dict[bytes, bytes], limit: int) -
     declared = headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared) > limit:
         raise TooLarge(f"body: at most {limit} bytes")
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    while message.get("more_body"):
+    body = b""
+    is_whole = False
+    while not is_whole:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Malformed("body: the client went away")
         body += message.get("body", b"")
         if len(body) > limit:
             raise TooLarge(f"body: at most {limit} bytes")
-    if message["type"] == "http.disconnect":
-        raise Malformed("body: the client went away")
+        is_whole = not message.get("more_body")
     return body
 
 

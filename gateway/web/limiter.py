@@ -30,10 +30,14 @@ class Limiter:
 
 @lru_cache(4096)
 def to_network(client: str) -> str:
-    """The address itself, or the /64 of an IPv6 address: one customer has all of it (RFC 6177)."""
+    """The address itself, or the /64 of an IPv6 address: one customer has all of it (RFC 6177).
+
+    An IPv4 address in IPv6's clothes is the IPv4 address: all of them share one /64.
+    """
     if ":" not in client or len(client) > 64:
         return client[:64]
     try:
-        return IPv6Address(client.partition("%")[0]).exploded[:19]
+        address = IPv6Address(client.partition("%")[0])
     except ValueError:
         return client
+    return str(address.ipv4_mapped or address.exploded[:19])

@@ -1,7 +1,8 @@
 """GET {script_path}: the snippet, filled with its store's settings, minified, and compressed ahead of every request.
 
 Built once per store by `gateway.app`, reached through `gateway.web.front`. The source is static/snippet.js; what it
-sends back arrives at `gateway.web.beacon`. `python -m gateway.web.snippet` prints the sizes.
+sends back arrives at `gateway.web.beacon`. It names the add-on, which `gateway.web.addon` serves in the same way.
+`python -m gateway.web.snippet` prints the sizes.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Coded(NamedTuple):
 
 
 class Snippet(NamedTuple):
-    """One store's snippet in every coding it is served in, smallest first."""
+    """One store's script in every coding it is served in, smallest first."""
 
     brotli: Coded
     gzip: Coded
@@ -52,7 +53,12 @@ class Snippet(NamedTuple):
 
 def build_snippet(store: StoreSettings) -> Snippet:
     """The snippet of this store. The same settings give the same bytes, in every process and after every restart."""
-    plain = _minified().replace(_PLACEHOLDER, to_config(store)).encode()
+    return build_script("snippet.js", to_config(store))
+
+
+def build_script(name: str, config: str) -> Snippet:
+    """The script static/`name`, with `config` (a JavaScript literal) in the place of its settings."""
+    plain = _minified(name).replace(_PLACEHOLDER, config).encode()
     return Snippet(
         _coded(b"br", brotli.compress(plain, mode=brotli.MODE_TEXT, quality=11)),
         _coded(b"gzip", gzip.compress(plain, 9, mtime=0)),
@@ -61,10 +67,8 @@ def build_snippet(store: StoreSettings) -> Snippet:
 
 
 def to_config(store: StoreSettings) -> str:
-    """What the snippet must know of its store, as a JavaScript literal. All of it is public; no secret may enter.
-
-    JSON is JavaScript once it is ASCII (U+2028 ended a line before ES2019); without `<` it may even stand in a page.
-    """
+    """What the snippet must know of its store, as a JavaScript literal. All of it is public; no secret may enter."""
+    addon = find_addon_path(store)
     config = {
         "origin": f"https://{store.hosts[0]}",
         "script": store.script_path,
@@ -73,17 +77,33 @@ def to_config(store: StoreSettings) -> str:
         "consent": store.consent,
         "mode": store.pixel_mode,
         "codes": [pixel.code for pixel in store.pixels] if store.pixel_mode == "drive" else [],
+        **({"addon": addon} if addon else {}),
     }
-    return json.dumps(config, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
+    return to_literal(config)
+
+
+def to_literal(value: object) -> str:
+    """The value as a JavaScript literal, safe in any script.
+
+    JSON is JavaScript once it is ASCII (U+2028 ended a line before ES2019); without `<` it may even stand in a page.
+    """
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def find_addon_path(store: StoreSettings) -> str | None:
+    """Where this store's add-on for Shopify is served: beside the snippet; None for a store that needs none."""
+    if store.shopify is None and store.consent != "shopify":
+        return None
+    return f"{store.script_path.removesuffix('.js')}.s.js"
 
 
 @cache
-def _minified() -> str:
+def _minified(name: str) -> str:
     """The source without comments and long names. The settings go in afterwards: no minifier touches them."""
     minify.config({"js-version": 2018})
-    minified: str = minify.string("text/javascript", (STATIC / "snippet.js").read_text("utf-8"))
+    minified: str = minify.string("text/javascript", (STATIC / name).read_text("utf-8"))
     if minified.count(_PLACEHOLDER) != 1:
-        raise RuntimeError(f"static/snippet.js must hold {_PLACEHOLDER} exactly once outside its comments")
+        raise RuntimeError(f"static/{name} must hold {_PLACEHOLDER} exactly once outside its comments")
     return minified
 
 

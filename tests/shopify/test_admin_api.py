@@ -17,10 +17,10 @@ from starlette.routing import Route
 from gateway.demo.fake_admin import DEMO_CLIENT_ID, DEMO_CLIENT_SECRET, FakeAdmin
 from gateway.demo.fake_tiktok import serving
 from gateway.errors import CommandError
+from gateway.model.conversion import Conversion
 from gateway.shopify.admin_api import PAGE_SIZE, AdminApi, TooCostly
 from gateway.shopify.admin_orders import build_search
 from gateway.shopify.admin_token import AdminUnavailable, MissingScope, ShopNotFound, WrongToken
-from gateway.shopify.conversion import Conversion
 from gateway.shopify.orders import to_purchase
 from gateway.shopify.resources import Order
 from gateway.shopify.webhook import parse_webhook
@@ -145,7 +145,7 @@ async def test_order_is_the_same_purchase_by_webhook_and_by_lookup(
     assert by_lookup.event.properties == by_webhook.event.properties
     assert by_lookup.event.page == by_webhook.event.page
     assert by_lookup.event.user == by_webhook.event.user
-    assert by_lookup.identity == by_webhook.identity
+    assert by_lookup.ids == by_webhook.ids
     assert by_lookup.fallback.ip == by_webhook.fallback.ip
 
 

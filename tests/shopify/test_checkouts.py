@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from gateway.model.conversion import Conversion, NotSent, Reason
 from gateway.model.event import Source, User
-from gateway.shopify.buyer import OrderIdentity
-from gateway.shopify.checkouts import identify_checkout, to_initiate_checkout
-from gateway.shopify.conversion import Conversion, NotSent, Reason
+from gateway.shopify.buyer import BuyerIds
+from gateway.shopify.checkouts import to_initiate_checkout
 from gateway.shopify.resources import Checkout
 from gateway.shopify.webhook import parse_webhook
 from tests.shopify.payloads import NOW_MS, ORIGIN, address, checkout, encode, shop
@@ -58,19 +58,21 @@ def test_amounts_of_an_unclear_currency_are_left_out() -> None:
 
 
 def test_identity_has_bare_tokens_and_the_companion() -> None:
-    expected = OrderIdentity(
+    expected = BuyerIds(
         companion="c.0190aa.sig",
         cart_token="hWN3NvqPtE14ixpbtuXffV7h",
         checkout_token="da4a9d115469c72cf166bfbe6c5313d1",
         email=sha("zoe@example.com"),
     )
-    assert initiate().identity == expected
-    assert identify_checkout(parse(source_name="pos")) == expected
+    assert initiate().ids == expected
+    not_sent = to_initiate_checkout(parse(source_name="pos"), shop(), ORIGIN, NOW_MS)
+    assert isinstance(not_sent, NotSent)
+    assert not_sent.ids == expected
 
 
 def test_phone_is_read_with_the_shipping_country() -> None:
     made = initiate(email=None, phone="07504 123456", shipping_address=address(country_code="GB"))
-    assert made.identity.phone == sha("+447504123456")
+    assert made.ids.phone == sha("+447504123456")
 
 
 def test_empty_checkout_is_told_with_what_it_has() -> None:
@@ -81,4 +83,6 @@ def test_empty_checkout_is_told_with_what_it_has() -> None:
 
 @pytest.mark.parametrize("source", ["pos", "shopify_draft_order", None])
 def test_checkout_of_another_source_is_not_sent(source: str | None) -> None:
-    assert to_initiate_checkout(parse(source_name=source), shop(), ORIGIN, NOW_MS) == NotSent(Reason.ORDER_SOURCE)
+    made = to_initiate_checkout(parse(source_name=source), shop(), ORIGIN, NOW_MS)
+    assert isinstance(made, NotSent)
+    assert made.reason is Reason.ORDER_SOURCE

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from gateway.model.conversion import Conversion, NotSent, Reason
 from gateway.model.event import Source
-from gateway.shopify.buyer import OrderIdentity
-from gateway.shopify.conversion import Conversion, NotSent, Reason
+from gateway.shopify.buyer import BuyerIds
 from gateway.shopify.customers import to_registration
 from gateway.shopify.resources import Customer
 from gateway.shopify.webhook import parse_webhook
@@ -36,7 +36,7 @@ def test_new_account_is_a_registration() -> None:
     assert event.occurred_ms == int(datetime.fromisoformat("2026-03-01T06:11:09-07:00").timestamp() * 1000)
     assert event.page.url == f"{ORIGIN}/"
     assert event.user.external_id == (sha("8832137625682"),)
-    assert made.identity == OrderIdentity(
+    assert made.ids == BuyerIds(
         customer_id="8832137625682", email=sha("zoe@example.com"), phone=sha("+14085550123")
     )
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from gateway.model.conversion import Conversion, NotSent, Reason
 from gateway.model.event import Source, User
-from gateway.shopify.buyer import OrderIdentity
-from gateway.shopify.conversion import Conversion, NotSent, Reason
+from gateway.shopify.buyer import BuyerIds
 from gateway.shopify.orders import SAMPLE_ORDER_ID, to_purchase
 from gateway.shopify.resources import Order
 from gateway.shopify.webhook import parse_webhook
@@ -79,7 +79,7 @@ def test_match_keys_are_hashed_and_come_from_one_address() -> None:
 
 
 def test_identity_holds_every_way_back() -> None:
-    assert purchase(cart_token="hWN3NvqP?key=4d2c").identity == OrderIdentity(
+    assert purchase(cart_token="hWN3NvqP?key=4d2c").ids == BuyerIds(
         companion="c.0190aa.sig",
         cart_token="hWN3NvqP",
         checkout_token="e9afbbf20aea73e47f32bb4e90432653",
@@ -242,8 +242,8 @@ def test_phone_only_order_reads_the_number_with_its_country() -> None:
     )
     assert made.event.user.email == ()
     assert made.event.user.phone == (sha("+447504123456"),)
-    assert made.identity.phone == sha("+447504123456")
-    assert made.identity.email is None
+    assert made.ids.phone == sha("+447504123456")
+    assert made.ids.email is None
     assert (made.event.user.country, made.event.user.state, made.event.user.zip_code) == ("gb", None, sha("sw1a1aa"))
 
 
@@ -276,13 +276,13 @@ def test_every_email_is_told_the_orders_own_first() -> None:
         email=" New@Example.com ", contact_email="new@example.com", customer=customer(email="old@example.com")
     )
     assert made.event.user.email == (sha("new@example.com"), sha("old@example.com"))
-    assert made.identity.email == sha("new@example.com")
+    assert made.ids.email == sha("new@example.com")
 
 
 def test_guest_without_customer_is_told() -> None:
     made = purchase(customer=None)
     assert made.event.user.external_id == ()
-    assert made.identity.customer_id is None
+    assert made.ids.customer_id is None
     assert made.event.user.first_name == sha("zoë")
     assert made.event.properties.customer_type is None
 
@@ -293,14 +293,14 @@ def test_buyer_nobody_knows_is_still_told() -> None:
         note_attributes=None, cart_token=None, checkout_token=None, customer_locale=None,
     )  # fmt: skip
     assert made.event.user == User()
-    assert made.identity == OrderIdentity()
+    assert made.ids == BuyerIds()
 
 
 @pytest.mark.parametrize(
     "attributes", [None, [], [{"name": "__tg", "value": ""}], [{"name": "__tg", "value": 7}], [{"name": None}], [{}]]
 )
 def test_order_without_companion_has_none(attributes: Any) -> None:
-    assert purchase(note_attributes=attributes).identity.companion is None
+    assert purchase(note_attributes=attributes).ids.companion is None
 
 
 @pytest.mark.parametrize(
@@ -371,9 +371,14 @@ def test_zero_is_what_the_buyer_saw() -> None:
     assert reason(total_price="38.36", total_price_set=money_set("38.36", "0.00")) is Reason.ZERO_VALUE
 
 
-@pytest.mark.parametrize("topic", ["orders/create", "orders/updated", "orders/cancelled", "", "refunds/create"])
+@pytest.mark.parametrize("topic", ["orders/create", "orders/cancelled", "", "refunds/create"])
 def test_other_topic_than_the_trigger_is_not_sent(topic: str) -> None:
     assert reason(topic=topic) is Reason.NOT_THE_TRIGGER
+
+
+def test_update_is_another_chance_for_an_order_whose_trigger_has_come() -> None:
+    assert reason(topic="orders/updated", financial_status="paid") is None
+    assert reason(topic="orders/updated", financial_status="pending") is Reason.UNPAID
 
 
 def test_unpaid_order_counts_once_created_where_the_store_says_so() -> None:

@@ -19,7 +19,7 @@ from gateway.shopify.storefront import (
     ("said", "digits"),
     [
         ("gid://shopify/Order/820982911946154508", "820982911946154508"),
-        ("gid://shopify/OrderIdentity/42", "42"),
+        ("gid://shopify/BuyerIds/42", "42"),
         ("gid://shopify/Cart/hWN3?key=77", None),
         ("gid://shopify/ProductVariant/42?key=77", "42"),
         ("6589808345170", "6589808345170"),

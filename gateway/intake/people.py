@@ -1,0 +1,57 @@
+"""Erasing people: found by whatever names them, gone from visitors, links, events and the queue (contract 1, `erase`).
+
+Called by Shopify's privacy webhooks and by `gateway.ops.erase`.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+
+from gateway.intake.tokens import Tokens
+from gateway.model.person import Person
+from gateway.settings import StoreSettings
+from gateway.store import Store
+from gateway.store.erase import Erased, erase_store, erase_visitor, find_people, forget_orders
+from gateway.store.receipt import AnchorKind
+
+log = logging.getLogger(__name__)
+
+_STEP = 2000
+
+
+class People:
+    """Erases on request, in steps small enough that beacons go on being answered."""
+
+    def __init__(self, tokens: Tokens, store: Store) -> None:
+        self._tokens = tokens
+        self._store = store
+
+    async def erase(self, settings: StoreSettings, person: Person, now_ms: int) -> Erased:
+        """Nothing of this person is left in this store, and their orders are never told again.
+
+        Raises: StoreUnavailable; then call again, nothing is done by halves that a second call does not finish.
+        """
+        said = (
+            (AnchorKind.CUSTOMER, person.customer_id),
+            (AnchorKind.EMAIL, person.email),
+            (AnchorKind.PHONE, person.phone),
+        )
+        anchors = [one for kind, value in said for one in self._tokens.anchors(settings.id, kind, value)]
+        found = await self._store.run(lambda cursor: find_people(cursor, settings.id, anchors, person.order_ids))
+        erased = Erased()
+        for visitor_id in dict.fromkeys([*found, *filter(None, [person.visitor_id])]):
+            erased = erased.plus(
+                await self._store.run(partial(erase_visitor, store_id=settings.id, visitor_id=visitor_id))
+            )
+        await self._store.run(lambda cursor: forget_orders(cursor, settings.id, person.order_ids, now_ms))
+        log.info("store %s: erased %d visitors, %d events", settings.id, erased.visitors, erased.events)
+        return erased
+
+    async def erase_store(self, settings: StoreSettings) -> int:
+        """Nothing of this store is left; how many rows went."""
+        total = 0
+        while step := await self._store.run(lambda cursor: erase_store(cursor, settings.id, _STEP)):
+            total += step
+        log.warning("store %s: erased all of it, %d rows", settings.id, total)
+        return total

@@ -1,0 +1,122 @@
+"""Finds and makes the visitors of one transaction, and links what leads back to them.
+
+Called by `gateway.store.record`. A visitor looked up once is kept, so that receipts of one batch see each other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.model.consent import is_allowed
+from gateway.model.outcome import Dropped
+from gateway.model.visitor import Sighting, Visitor, newest_consent, only_consent, update_visitor
+from gateway.store import rows, sql
+from gateway.store.receipt import UNGUESSABLE, Anchor, Receipt, Recorded
+from gateway.store.sql import Cursor
+
+
+class Visitors:
+    """The state of one transaction: the visitors seen so far, and which of them are still to be written."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self._cursor = cursor
+        self._visitors: dict[tuple[str, str], Visitor | None] = {}
+        self._new_visitors: dict[tuple[str, str], None] = {}
+        self._changed_visitors: dict[tuple[str, str], None] = {}
+
+    def take(self, receipt: Receipt) -> Recorded:
+        """The receipt's visitor as it will stand after this transaction, or why there is none."""
+        visitor = self._find_visitor(receipt)
+        if visitor is None and not receipt.may_create:
+            return Recorded(dropped=Dropped.CONSENT)
+        is_new = visitor is None
+        if visitor is None:
+            visitor = self._make_visitor(receipt)
+        elif is_allowed(receipt.mode, newest_consent(visitor.consent, receipt.sighting.consent)):
+            visitor = self._update_visitor(receipt.store_id, visitor, receipt.sighting)
+        else:
+            self._update_visitor(receipt.store_id, visitor, only_consent(receipt.sighting))
+            return Recorded(dropped=Dropped.CONSENT)
+        kin = self._find_kin(receipt, visitor) if receipt.anchors else None
+        self._link_anchors(receipt, visitor)
+        return Recorded(visitor=visitor, kin=kin, is_new=is_new)
+
+    def _find_visitor(self, receipt: Receipt) -> Visitor | None:
+        if receipt.known_id and (visitor := self._visitor(receipt.store_id, receipt.known_id)):
+            return visitor
+        if receipt.is_browserless and (visitor := self._find_by_twin(receipt)):
+            return visitor
+        for anchor in receipt.anchors:
+            is_proof = anchor.kind in UNGUESSABLE or receipt.is_browserless
+            if is_proof and (visitor := self._at(receipt.store_id, anchor)):
+                return visitor
+        return None
+
+    def _find_by_twin(self, receipt: Receipt) -> Visitor | None:
+        """The visitor whose browser told one of these very events before: who holds the event id is the buyer."""
+        for queued in receipt.events:
+            key = (receipt.store_id, queued.pixel_code, queued.event.event, queued.event.event_id)
+            self._cursor.execute(sql.FIND_TWIN_VISITOR, key)
+            row = self._cursor.fetchone()
+            if row and row[0]:
+                return self._visitor(receipt.store_id, row[0])
+        return None
+
+    def _find_kin(self, receipt: Receipt, visitor: Visitor) -> Visitor | None:
+        """The same person elsewhere, known by a guessable anchor: it enriches what TikTok gets and nothing else."""
+        for anchor in receipt.anchors:
+            if anchor.kind not in UNGUESSABLE:
+                kin = self._at(receipt.store_id, anchor)
+                if kin and kin.id != visitor.id and is_allowed(receipt.mode, kin.consent):
+                    return kin
+        return None
+
+    def _at(self, store_id: str, anchor: Anchor) -> Visitor | None:
+        self._cursor.execute(sql.FIND_LINK, (store_id, anchor.kind, anchor.digest))
+        row = self._cursor.fetchone()
+        return self._visitor(store_id, row[0]) if row else None
+
+    def _visitor(self, store_id: str, visitor_id: str) -> Visitor | None:
+        key = (store_id, visitor_id)
+        if key not in self._visitors:
+            self._cursor.execute(sql.FIND_VISITOR, key)
+            row = self._cursor.fetchone()
+            self._visitors[key] = rows.to_visitor(row) if row else None
+        return self._visitors[key]
+
+    def _make_visitor(self, receipt: Receipt) -> Visitor:
+        seen = receipt.sighting
+        blank = Visitor(id=receipt.new_id, first_seen_ms=seen.at_ms, last_seen_ms=0)
+        visitor = update_visitor(blank, seen)
+        key = (receipt.store_id, visitor.id)
+        self._visitors[key] = visitor
+        self._new_visitors[key] = None
+        return visitor
+
+    def _update_visitor(self, store_id: str, visitor: Visitor, seen: Sighting) -> Visitor:
+        updated = update_visitor(visitor, seen)
+        if updated is not visitor:
+            key = (store_id, visitor.id)
+            self._visitors[key] = updated
+            if key not in self._new_visitors:
+                self._changed_visitors[key] = None
+        return updated
+
+    def _link_anchors(self, receipt: Receipt, visitor: Visitor) -> None:
+        click_ms = visitor.click.at_ms if visitor.click else 0
+        for anchor in receipt.anchors:
+            row = (receipt.store_id, anchor.kind, anchor.digest, visitor.id, click_ms, receipt.sighting.at_ms)
+            self._cursor.execute(sql.PUT_LINK, row)
+
+    def write(self) -> None:
+        """Every new and changed visitor is in the database."""
+        if self._new_visitors:
+            self._cursor.executemany(sql.ADD_VISITOR, [self._row(key) for key in self._new_visitors])
+        if self._changed_visitors:
+            changed = [self._row(key) for key in self._changed_visitors]
+            self._cursor.executemany(sql.CHANGE_VISITOR, [(*row[2:], *row[:2]) for row in changed])
+
+    def _row(self, key: tuple[str, str]) -> tuple[Any, ...]:
+        visitor = self._visitors[key]
+        assert visitor is not None  # noqa: S101 - only keys of visitors in hand are noted
+        return rows.from_visitor(key[0], visitor)
