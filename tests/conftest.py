@@ -1,0 +1,43 @@
+"""Fixtures for everything that talks to a gateway."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from gateway.store.tables import metadata
+from tests.beacons import Browser
+from tests.servers import Gateway, make_settings, running_gateway
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def lasting_gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gateway]:
+    """One gateway for all the tests that need no settings of their own: it stores and does not deliver."""
+    async with running_gateway(make_settings(tmp_path_factory.mktemp("gateway"))) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def gateway(lasting_gateway: Gateway) -> Gateway:
+    """A gateway of one store in consent mode `shopify`; its database is empty."""
+    with contextlib.closing(sqlite3.connect(lasting_gateway.database)) as connection, connection:
+        for table in metadata.tables:
+            connection.execute(f"DELETE FROM {table}")
+    return lasting_gateway
+
+
+@pytest.fixture
+def browser(gateway: Gateway) -> Browser:
+    """A browser that has been nowhere."""
+    return Browser(gateway)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The lasting gateway serves in the session's event loop, so the tests that ask it run there too."""
+    for item in items:
+        if "lasting_gateway" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
