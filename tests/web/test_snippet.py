@@ -66,13 +66,13 @@ def test_the_script_is_es2018(mode: str) -> None:
 
 
 def test_the_store_tells_what_is_public_and_nothing_else() -> None:
-    told = json.loads(to_config(example_store("drive")))
+    told = json.loads(to_config(example_store("drive", "granted")))
     assert told == {
         "origin": "https://t.acme.com",
         "script": "/k3m/w5f.js",
         "collect": "/k3m/q8d",
         "params": ["ttclid", "tc"],
-        "consent": "shopify",
+        "consent": "granted",
         "mode": "drive",
         "codes": ["C0ABCDEFGHIJKLMNOPQR"],
     }
