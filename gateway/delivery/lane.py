@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from uuid_utils import uuid7
 
-from gateway.delivery.retry import backoff_s
-from gateway.delivery.settlements import after_answer, screen
+from gateway.delivery.retry import Pace
+from gateway.delivery.settlements import after_answer, put_back, screen
 from gateway.errors import StoreUnavailable
 from gateway.settings import DeliverySettings, PixelSettings
 from gateway.store import Claimed, Lane, Settlement, Store
@@ -29,13 +30,11 @@ BATCH = 1000
 IN_FLIGHT = 4
 """Requests of one pixel under way at once: at 80 ms an answer, one alone would drain slower than beacons come in."""
 
-PROBE_MS = 60_000
-"""How often a pixel paused for its credentials is tried with one event. Source: contract 4.6."""
-
 RENEW_AFTER_MS = 4_000
 """A lease older than this is renewed before sending: the request may take 10 s of its 15."""
 
-_STORE_PATIENCE_S = 1.0
+_PATIENCE_S = 1.0
+"""How long a lane waits after trouble of our own, such as a database that takes no writes."""
 
 
 class LaneWorker:
@@ -57,20 +56,17 @@ class LaneWorker:
         self._store = store
         self._client = client
         self._clock = clock
-        self._chance = chance
+        self._pace = Pace(chance)
         self._lease = uuid7().hex
         self._signal = store.queued(lane)
         self._stopping = asyncio.Event()
         self._slots = asyncio.Semaphore(IN_FLIGHT)
-        self._unsettled = 0
-        self._failures = 0
-        self._is_paused = False
-        self._held_until_ms = 0
+        self._stuck = 0
 
     @property
     def is_paused(self) -> bool:
         """TikTok refuses this pixel's credentials; one event a minute tries whether it still does."""
-        return self._is_paused
+        return self._pace.is_paused
 
     def stop(self) -> None:
         """Nothing more is claimed; what is in flight is finished by `run`."""
@@ -83,14 +79,24 @@ class LaneWorker:
             while not self._stopping.is_set():
                 await self._signal.wait()
                 self._signal.clear()
-                await self._pause(self._linger_s)
-                try:
-                    await self._drain(requests)
-                except StoreUnavailable as error:
-                    log.warning("cannot claim for pixel of store %s: %s", self.lane[0], error)
-                    await self._pause(_STORE_PATIENCE_S)
+                await self._rest(self._linger_s)
+                await self._survive(partial(self._drain, requests))
 
-    async def _pause(self, seconds: float) -> None:
+    async def _survive(self, step: Callable[[], Awaitable[None]]) -> None:
+        """The step is done; or its trouble is told and the lane held back a moment, for no fault may end a lane.
+
+        Nothing is lost by it: what a failed step had claimed is due again when its lease ends.
+        """
+        try:
+            await step()
+        except StoreUnavailable as error:
+            log.warning("cannot deliver for store %s: %s", self.lane[0], error)
+            self._pace.hold(self._clock(), _PATIENCE_S)
+        except Exception:
+            log.exception("a delivery for store %s failed", self.lane[0])
+            self._pace.hold(self._clock(), _PATIENCE_S)
+
+    async def _rest(self, seconds: float) -> None:
         """Waits so long, or until told to stop."""
         try:
             async with asyncio.timeout(seconds):
@@ -100,27 +106,31 @@ class LaneWorker:
 
     async def _drain(self, requests: asyncio.TaskGroup) -> None:
         """Everything due has been taken up, several requests at a time; or the lane is held back."""
-        while not self._stopping.is_set() and self._may_claim():
+        while self._may_claim():
             await self._slots.acquire()
             claimed: list[Claimed] = []
+            now_ms = self._clock()
             try:
                 if self._may_claim():
-                    claimed = await self._store.claim(self.lane, self._lease, self._clock(), self._limit())
+                    claimed = await self._store.claim(self.lane, self._lease, now_ms, self._limit())
             finally:
                 if not claimed:
                     self._slots.release()
             if not claimed:
                 return
-            request = requests.create_task(self._deliver(claimed))
+            request = requests.create_task(self._survive(partial(self._deliver, claimed, now_ms)))
             request.add_done_callback(lambda _: self._slots.release())
-            if self._failures or self._is_paused:
+            if self._pace.is_troubled:
                 await asyncio.wait([request])
 
     def _may_claim(self) -> bool:
-        return not self._unsettled and self._clock() >= self._held_until_ms
+        return self._may_send() and not self._stuck
+
+    def _may_send(self) -> bool:
+        return not self._stopping.is_set() and self._clock() >= self._pace.held_until_ms
 
     def _limit(self) -> int:
-        return 1 if self._is_paused or self._test_code() else BATCH
+        return 1 if self.is_paused or self._test_code() else BATCH
 
     def _test_code(self) -> str | None:
         """The test code while it is valid: a forgotten one would hide every conversion (TikTok spec 8)."""
@@ -129,59 +139,77 @@ class LaneWorker:
             return self._pixel.test_event_code
         return None
 
-    async def _deliver(self, claimed: Sequence[Claimed]) -> None:
+    async def _deliver(self, claimed: Sequence[Claimed], leased_ms: int) -> None:
         """Each claimed event is settled: kept back for a reason, or sent."""
         now_ms = self._clock()
         kept_back = {one.id: settlement for one in claimed if (settlement := screen(one, now_ms))}
         if kept_back:
             await self._settle(list(kept_back.values()))
-        await self._send([one for one in claimed if one.id not in kept_back], now_ms)
+        if batch := [one for one in claimed if one.id not in kept_back]:
+            await self._send(batch, leased_ms)
 
     async def _send(self, batch: Sequence[Claimed], leased_ms: int) -> None:
-        """The batch went out in one request, or in halves when one of its events spoils it for the others."""
-        if not batch:
-            return
-        if self._clock() - leased_ms > RENEW_AFTER_MS:
-            leased_ms = self._clock()
-            await self._store.renew(self.lane, self._lease, [one.id for one in batch], leased_ms)
-        events = [one.event for one in batch]
-        body = await asyncio.to_thread(build_request, self.lane[1], events, self._test_code())
-        sent_ms = self._clock()
-        answer = await self._client.send(self._pixel.access_token.get_secret_value(), body)
-        if answer.verdict is Verdict.REJECT and len(batch) > 1:
-            middle = len(batch) // 2
-            await self._send(batch[:middle], leased_ms)
-            await self._send(batch[middle:], leased_ms)
-            return
-        self._heed(answer)
-        now_ms = self._clock()
-        await self._settle([after_answer(one, answer, sent_ms, now_ms, self._held_until_ms) for one in batch])
+        """The batch went out in one request, or in ever smaller ones while one of its events spoils it for the others.
 
-    def _heed(self, answer: Answer) -> None:
-        """The lane flows after a success or a single bad event, and is held back after anything else."""
-        if answer.verdict in (Verdict.ACCEPTED, Verdict.REJECT):
-            if self._is_paused:
-                log.warning("store %s: TikTok takes this pixel's credentials again", self.lane[0])
-            self._failures, self._is_paused, self._held_until_ms = 0, False, 0
-            return
-        self._failures += 1
-        wait_ms = int(max(backoff_s(self._failures, self._chance), answer.retry_after_s or 0) * 1000)
-        if answer.verdict is Verdict.PAUSE:
-            wait_ms = PROBE_MS
-            if not self._is_paused:
-                log.error("store %s: TikTok refuses this pixel's credentials (code %s)", self.lane[0], answer.code)
-            self._is_paused = True
-        self._held_until_ms = max(self._held_until_ms, self._clock() + wait_ms)
+        What has not been sent when the lane is held back or told to stop is put back.
+        """
+        waiting = [batch]
+        while waiting and self._may_send():
+            leased_ms = await self._renew(waiting, leased_ms)
+            part = waiting.pop()
+            sent_ms = self._clock()
+            answer = await self._ask(part)
+            if answer.verdict is Verdict.REJECT and len(part) > 1:
+                middle = len(part) // 2
+                waiting += [part[middle:], part[:middle]]
+                continue
+            self._heed(answer, sent_ms)
+            now_ms = self._clock()
+            await self._settle([after_answer(one, answer, sent_ms, now_ms, self._pace.held_until_ms) for one in part])
+        if waiting:
+            now_ms = self._clock()
+            due_ms = max(now_ms, self._pace.held_until_ms)
+            await self._settle([put_back(one, now_ms, due_ms) for part in waiting for one in part])
+
+    async def _renew(self, waiting: Sequence[Sequence[Claimed]], leased_ms: int) -> int:
+        """The lease on all of these will outlast the next request. Units: when it was taken, Unix milliseconds."""
+        now_ms = self._clock()
+        if now_ms - leased_ms <= RENEW_AFTER_MS:
+            return leased_ms
+        ids = [one.id for part in waiting for one in part]
+        await self._insist(lambda: self._store.renew(self.lane, self._lease, ids, now_ms))
+        return now_ms
+
+    async def _ask(self, part: Sequence[Claimed]) -> Answer:
+        """What TikTok says to these events in one request."""
+        events = [one.event for one in part]
+        body = await asyncio.to_thread(build_request, self.lane[1], events, self._test_code())
+        return await self._client.send(self._pixel.access_token.get_secret_value(), body)
+
+    def _heed(self, answer: Answer, sent_ms: int) -> None:
+        was_paused = self.is_paused
+        self._pace.heed(answer, sent_ms, self._clock())
+        if self.is_paused and not was_paused:
+            log.error("store %s: TikTok refuses this pixel's credentials (code %s)", self.lane[0], answer.code)
+        elif was_paused and not self.is_paused:
+            log.warning("store %s: TikTok takes this pixel's credentials again", self.lane[0])
 
     async def _settle(self, settlements: Sequence[Settlement]) -> None:
-        """The settlements are on disk, however long that takes: while they are not, nothing more is claimed."""
-        self._unsettled += 1
+        """The settlements are on disk."""
+        await self._insist(lambda: self._store.settle(self.lane[0], self._lease, settlements))
+
+    async def _insist(self, write: Callable[[], Awaitable[None]]) -> None:
+        """The write is on disk, however long that takes: while it is not, nothing more is claimed."""
+        is_stuck = False
         try:
             while True:
                 try:
-                    return await self._store.settle(self.lane[0], self._lease, settlements)
+                    return await write()
                 except StoreUnavailable as error:
-                    log.warning("cannot settle %d events of store %s: %s", len(settlements), self.lane[0], error)
-                    await asyncio.sleep(_STORE_PATIENCE_S)
+                    if not is_stuck:
+                        log.warning("what was delivered for store %s cannot be noted: %s", self.lane[0], error)
+                        is_stuck = True
+                        self._stuck += 1
+                    await asyncio.sleep(_PATIENCE_S)
         finally:
-            self._unsettled -= 1
+            self._stuck -= is_stuck

@@ -33,6 +33,11 @@ def _too_late(claimed: Claimed) -> str:
     return "older than delivery.max_age_h"
 
 
+def put_back(claimed: Claimed, now_ms: int, due_ms: int) -> Settlement:
+    """The settlement of an event that was claimed and not sent: as it was before, and due again."""
+    return Settlement(claimed.id, now_ms, due_ms=due_ms, attempts=claimed.attempts, maybe_sent_ms=claimed.maybe_sent_ms)
+
+
 def after_answer(claimed: Claimed, answer: Answer, sent_ms: int, now_ms: int, due_ms: int) -> Settlement:
     """The settlement of one event of an answered request; REJECT is for an event that was alone in its request."""
     fate = {Verdict.ACCEPTED: Fate.ACCEPTED, Verdict.REJECT: Fate.REJECTED}.get(answer.verdict)
