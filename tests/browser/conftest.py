@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from inspect import iscoroutinefunction
@@ -51,12 +52,21 @@ async def chromium(chromium_path: str, tls_port: int) -> AsyncIterator[Browser]:
         await browser.close()
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def farewells(chromium: Browser) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """Visitors who are leaving: nobody waits for them before the end, which saves a quarter of the time."""
+    leaving: list[asyncio.Task[None]] = []
+    yield leaving
+    await asyncio.gather(*leaving)
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def visitor(chromium: Browser) -> AsyncIterator[BrowserContext]:
+async def visitor(chromium: Browser, farewells: list[asyncio.Task[None]]) -> AsyncIterator[BrowserContext]:
     """A browser profile that has been nowhere."""
-    async with await chromium.new_context(ignore_https_errors=True) as context:
-        yield context
-        await context.unroute_all(behavior="ignoreErrors")
+    context = await chromium.new_context(ignore_https_errors=True)
+    yield context
+    await context.unroute_all(behavior="ignoreErrors")
+    farewells.append(asyncio.create_task(context.close()))
 
 
 @pytest_asyncio.fixture(loop_scope="session")

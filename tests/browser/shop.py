@@ -18,10 +18,11 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from gateway.errors import Malformed
-from gateway.intake.beacon import parse_beacon
+from gateway.intake.beacon import MAX_BYTES, parse_beacon
 from gateway.model.consent import Consent, ConsentMode, is_allowed
 from gateway.settings import StoreSettings
 from gateway.web.answers import Answer, Headers, Receive, Scope, Send, send_answer
+from gateway.web.front import Endpoint
 from gateway.web.hits import read_body, to_header_map
 from gateway.web.snippet import SnippetEndpoint
 
@@ -55,7 +56,7 @@ class Shop:
     mood: Answer | None = None
 
     def __post_init__(self) -> None:
-        self._snippet = SnippetEndpoint(self.settings)
+        self.scripts: dict[str, Endpoint] = {self.settings.script_path: SnippetEndpoint(self.settings)}
         self._changed = asyncio.Condition()
 
     def url(self, path: str = "/") -> str:
@@ -106,10 +107,12 @@ class Shop:
         headers = to_header_map(scope)
         if not headers[b"host"].startswith(b"t."):
             await send_answer(send, self._page(scope))
-        elif scope["path"] == self.settings.script_path:
-            await self._snippet(scope, receive, send)
+        elif script := self.scripts.get(scope["path"]):
+            await script(scope, receive, send)
+        elif scope["path"] == self.settings.collect_path:
+            await send_answer(send, await self._take(headers, await read_body(receive, headers, MAX_BYTES)))
         else:
-            await send_answer(send, await self._take(headers, await read_body(receive, headers, 65_536)))
+            await send_answer(send, Answer(404, []))
 
     def _page(self, scope: Scope) -> Answer:
         html = self.pages.get(scope["path"])

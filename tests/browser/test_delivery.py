@@ -71,7 +71,7 @@ async def test_a_hidden_page_sends_what_is_pending(page: Page, shop: Shop) -> No
     assert not shop.beacons[-1].is_from_send_beacon
 
 
-@pytest.mark.parametrize("mood", [503, 502, 504, 429])
+@pytest.mark.parametrize("mood", [503, 429])
 async def test_what_the_gateway_could_not_take_is_sent_again_under_the_same_id(
     page: Page, shop: Shop, mood: int
 ) -> None:

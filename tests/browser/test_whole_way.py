@@ -130,7 +130,7 @@ async def test_without_consent_nothing_is_set_stored_or_sent(
     assert await visitor.cookies() == []
     assert await page.evaluate("localStorage.length + sessionStorage.length") == 0
     assert set(asked) == {"GET"}, "the script is all that was asked for"
-    assert stack.tiktok.events == []
+    assert [event for event in stack.tiktok.events if "bolt.test" in event["page"]["url"]] == []
 
 
 async def test_consent_sends_what_was_held_and_its_withdrawal_takes_the_cookies_away(
@@ -158,7 +158,7 @@ async def test_an_event_survives_a_restart_of_the_gateway(visitor: BrowserContex
     (added,) = await stack.until_told("AddToCart")
     await page.wait_for_function("!localStorage.length")
     assert (added["event_id"], added["user"]["ttclid"]) == ("kept", CLICK)
-    assert stack.tiktok.counts == {(PIXEL, "AddToCart", "kept"): 1}
+    assert stack.tiktok.counts[PIXEL, "AddToCart", "kept"] == len(stack.told("AddToCart")) == 1
 
 
 async def test_answers_carry_the_security_headers_and_no_servers_name(stack: Stack, page: Page) -> None:
