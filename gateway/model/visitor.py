@@ -103,16 +103,22 @@ def _is_newer(click: Click, known: Click | None) -> bool:
 
 
 def newest_consent(known: Consent | None, said: Consent | None) -> Consent | None:
-    """The choice in force: what was said last. Saying the same again changes nothing, not even its time."""
+    """The choice in force: of each thing what was said last, so that a word on analytics takes no refusal back.
+
+    Saying the same again changes nothing, not even its time.
+    """
     if said is None or (known and said.at_ms < known.at_ms):
         return known
-    if known and (said.marketing, said.analytics, said.sale_of_data) == (
-        known.marketing,
-        known.analytics,
-        known.sale_of_data,
-    ):
+    if known is None:
+        return said
+    choices = (
+        known.marketing if said.marketing is None else said.marketing,
+        known.analytics if said.analytics is None else said.analytics,
+        known.sale_of_data if said.sale_of_data is None else said.sale_of_data,
+    )
+    if choices == (known.marketing, known.analytics, known.sale_of_data):
         return known
-    return said
+    return Consent(*choices, said.source, said.at_ms)
 
 
 def only_consent(seen: Sighting) -> Sighting:
