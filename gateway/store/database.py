@@ -14,12 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
-from sqlalchemy import Engine, create_engine, event, exc, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, make_url, text
 
 from gateway.errors import StoreLocked, StoreUnavailable
+from gateway.store.tables import metadata
+
+BEGIN = "BEGIN IMMEDIATE"
+"""How a writing transaction begins: it has the write lock at once, and never has to give up half-way."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -43,7 +44,7 @@ def open_engine(url: str) -> Engine:
         _make_folder(Path(parsed.database).parent)
     engine = create_engine(parsed, connect_args={"check_same_thread": False})
     event.listen(engine, "connect", _set_pragmas)
-    event.listen(engine, "begin", _begin_immediate)
+    event.listen(engine, "begin", _begin)
     return engine
 
 
@@ -55,13 +56,13 @@ def _make_folder(folder: Path) -> None:
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # the driver opens no transaction of its own; `_begin_immediate` does
+    connection.isolation_level = None  # the driver opens no transaction of its own; `_begin` and the writer do
     for pragma in PRAGMAS:
         connection.execute(pragma)
 
 
-def _begin_immediate(connection: Any) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+def _begin(connection: Any) -> None:
+    connection.exec_driver_sql(BEGIN if connection.get_execution_options().get("writes") else "BEGIN")
 
 
 @contextlib.contextmanager
@@ -91,14 +92,40 @@ def migrate(engine: Engine) -> None:
 
     Raises: StoreUnavailable when it cannot be opened, or was written by a newer version.
     """
+    with only_unavailable(engine):
+        with engine.connect().execution_options(writes=True) as connection, connection.begin():
+            revision = _find_revision(connection)
+        if revision != newest_revision():
+            _upgrade(engine)
+
+
+def newest_revision() -> str:
+    """The revision of the schema in `gateway.store.tables`."""
+    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+def _find_revision(connection: Connection) -> str | None:
+    """The revision this database is of; an empty one gets the newest schema at once, which needs no Alembic."""
+    if not inspect(connection).get_table_names():
+        metadata.create_all(connection)
+        connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+        connection.execute(text("INSERT INTO alembic_version VALUES (:newest)"), {"newest": newest_revision()})
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _upgrade(engine: Engine) -> None:
+    """Alembic is imported only here: a gateway that is up to date need not hold it in memory."""
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["engine"] = engine
-    with only_unavailable(engine):
-        try:
-            command.upgrade(config, "head")
-        except CommandError as error:
-            raise StoreUnavailable(f"the database is of a newer version than this program: {error}") from None
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise StoreUnavailable(f"the database is of a newer version than this program: {error}") from None
 
 
 class Lock:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from msgspec import Struct
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from gateway.errors import StoreUnavailable
 from gateway.store.database import only_unavailable
@@ -46,6 +46,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_open = False
+        self._connection: Connection | None = None
         self._is_failing = False
 
     def start(self) -> None:
@@ -97,6 +98,7 @@ class Writer:
             batch, is_open = self._collect()
             if batch:
                 self._answer(batch, self._commit(batch))
+        self._let_go()
         self._engine.dispose()
 
     def _collect(self) -> tuple[list[_Job], bool]:
@@ -130,12 +132,20 @@ class Writer:
             return [error]
 
     def _transact(self, batch: Sequence[_Job]) -> list[Any]:
-        with (
-            only_unavailable(self._engine),
-            self._engine.connect().execution_options(writes=True) as connection,
-            connection.begin(),
-        ):
-            return _work(connection.connection.cursor(), batch)
+        try:
+            with only_unavailable(self._engine):
+                self._connection = self._connection or self._engine.connect().execution_options(writes=True)
+                with self._connection.begin():
+                    return _work(self._connection.connection.cursor(), batch)
+        except BaseException:
+            self._let_go()
+            raise
+
+    def _let_go(self) -> None:
+        """The thread's connection is closed: the next transaction starts on a fresh one."""
+        connection, self._connection = self._connection, None
+        if connection:
+            connection.close()
 
     def _tell(self, error: StoreUnavailable | None) -> None:
         """The log has a line when writing begins to fail and one when it works again, however many jobs that meets."""

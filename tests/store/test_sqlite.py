@@ -123,9 +123,11 @@ def test_another_database_server_is_refused_with_the_mend():
 
 def run_pragma(store: Store, pragma: str) -> int | None:
     """Runs on the writing connection, outside of any transaction."""
-    connection = store._writer._engine.raw_connection()
+    kept = store._writer._connection
+    connection = kept.connection if kept else store._writer._engine.raw_connection()
     answer = connection.cursor().execute(f"PRAGMA {pragma}").fetchone()
-    connection.close()
+    if not kept:
+        connection.close()
     return answer and answer[0]
 
 
