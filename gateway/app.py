@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
 from collections.abc import AsyncIterator
 
 import uvicorn
@@ -100,7 +101,9 @@ def run_server(settings: Settings, *, deliver: bool = True) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    build_server(settings, deliver=deliver).run()
+    server = build_server(settings, deliver=deliver)
+    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it once more after an orderly stop: that is exit 0
+    server.run()
 
 
 def build_server(settings: Settings, *, deliver: bool = True) -> uvicorn.Server:
