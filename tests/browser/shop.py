@@ -54,6 +54,7 @@ class Shop:
     beacons: list[Beacon] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     mood: Answer | None = None
+    sets_cookies: bool = True
 
     def __post_init__(self) -> None:
         self.scripts: dict[str, Endpoint] = {self.settings.script_path: SnippetEndpoint(self.settings)}
@@ -110,7 +111,7 @@ class Shop:
         elif script := self.scripts.get(scope["path"]):
             await script(scope, receive, send)
         elif scope["path"] == self.settings.collect_path:
-            await send_answer(send, await self._take(headers, await read_body(receive, headers, MAX_BYTES)))
+            await send_answer(send, await self._take(headers, await read_body(receive, headers, 2 * MAX_BYTES)))
         else:
             await send_answer(send, Answer(404, []))
 
@@ -121,29 +122,29 @@ class Shop:
 
     async def _take(self, headers: dict[bytes, bytes], body: bytes) -> Answer:
         async with self._changed:
-            answer = self._record(headers, body)
+            answer = self.mood or self._record(headers, body)
             self._changed.notify_all()
-        return answer
-
-    def _record(self, headers: dict[bytes, bytes], body: bytes) -> Answer:
-        cors: Headers = [
+        cors = [
             (b"access-control-allow-origin", self.settings.origins[0].encode()),
             (b"access-control-allow-credentials", b"true"),
             (b"access-control-expose-headers", b"retry-after"),
         ]
-        if self.mood:
-            return self.mood._replace(headers=[*self.mood.headers, *cors])
+        return answer._replace(headers=[*answer.headers, *cors])
+
+    def _record(self, headers: dict[bytes, bytes], body: bytes) -> Answer:
+        if len(body) > MAX_BYTES:
+            return Answer(413, [])
         try:
             beacon = parse_beacon(body)
         except Malformed as error:
             self.refused.append(str(error))
-            return Answer(400, cors)
+            return Answer(400, [])
         told = {name.decode(): value.decode("latin-1") for name, value in headers.items()}
         self.beacons.append(Beacon(json.loads(body), told))
         said = Consent(beacon.consent.marketing) if beacon.consent else None
         if not is_allowed(ConsentMode(self.settings.consent), said):
-            return Answer(204, [*cors, *_cookies("", 0)])
-        return Answer(204, [*cors, *_cookies(COMPANION, 86_400, beacon.ids.ttclid)])
+            return Answer(204, _cookies("", 0))
+        return Answer(204, _cookies(COMPANION, 86_400, beacon.ids.ttclid) if self.sets_cookies else [])
 
 
 def _cookies(companion: str, age_s: int, ttclid: str | None = None) -> Headers:
@@ -157,12 +158,13 @@ async def open_shop(**choices: Any) -> AsyncIterator[Shop]:
     """A shop that serves while the block runs. `choices` are settings of its store."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port = sock.getsockname()[1]
-        shop = Shop(port, StoreSettings.model_validate(_settings(port) | choices))
+        shop = Shop(port, StoreSettings.model_validate(make_settings(port) | choices))
         async with serve(shop, sock):
             yield shop
 
 
-def _settings(port: int) -> dict[str, Any]:
+def make_settings(port: int) -> dict[str, Any]:
+    """The settings of the store on this port."""
     return {
         "id": "shop",
         "host": "t.shop.localhost",

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.async_api import BrowserContext, Page
 
+from gateway.web.answers import Answer
 from tests.browser.shop import COMPANION, Shop
 from tests.browser.tiktok_pixel import BASE_CODE, pixel_calls, serve_library
 
@@ -92,6 +93,18 @@ async def test_a_gateway_that_knows_the_visitor_hears_of_the_withdrawal(
     assert "user" not in body
     await page.wait_for_function("!document.cookie.includes('_tgc')")
     assert await page.evaluate("Object.keys(localStorage)") == []
+
+
+async def test_a_withdrawal_forgets_what_was_waiting(page: Page, shop: Shop) -> None:
+    shop.mood = Answer(503, [])
+    await page.goto(shop.url("/"))
+    await page.wait_for_function("localStorage.length")
+    await page.evaluate("tg('consent', {marketing: false})")
+    assert await page.evaluate("localStorage.length") == 0
+    shop.mood = None
+    await page.evaluate("dispatchEvent(new Event('online'))")
+    await settle(page, shop)
+    assert shop.events == []
 
 
 async def test_where_consent_is_granted_a_refusal_still_closes(page: Page, shop: Shop) -> None:

@@ -140,6 +140,33 @@ async def test_a_beacon_sent_as_its_page_ended_is_struck_out_by_the_next_page(pa
     await page.wait_for_function(f"!{OUTBOX}.length")
 
 
+async def test_a_browser_that_leaves_early_keeps_its_first_name(page: Page, shop: Shop) -> None:
+    shop.sets_cookies = False
+    await page.goto(shop.url("/first"))
+    await page.wait_for_function("tg.on")
+    await page.evaluate("tg('track', 'AddToCart'); location.href = '/second'")
+    await page.wait_for_url("**/second")
+    await shop.until(
+        lambda: {event["page"]["url"] for event in shop.events} == {shop.url("/first"), shop.url("/second")}
+    )
+    assert len({beacon.body["ids"]["first"] for beacon in shop.beacons}) == 1
+
+
+async def test_an_event_too_large_for_the_gateway_does_not_hold_up_the_next(page: Page, shop: Shop) -> None:
+    await page.goto(shop.url("/"))
+    await page.evaluate(
+        """() => {
+            const wide = 'ü'.repeat(255);
+            tg('track', 'Large', {contents: Array(100).fill({content_name: wide, brand: wide})});
+            dispatchEvent(new Event('pagehide'));
+            tg('track', 'Next');
+        }"""
+    )
+    await shop.until_named("Next")
+    await page.wait_for_function(f"!{OUTBOX}.length")
+    assert shop.named("Large") == []
+
+
 async def test_what_waits_holds_no_raw_personal_data(page: Page, shop: Shop) -> None:
     shop.mood = Answer(503, [])
     await page.goto(shop.url("/"))

@@ -14,6 +14,7 @@ from tests.browser.tiktok_pixel import (
     block_library,
     pixel_calls,
     serve_library,
+    stall,
     stall_library,
 )
 
@@ -104,13 +105,40 @@ async def test_a_library_that_was_first_keeps_its_early_calls_and_shares_the_lat
     assert (await pixel_calls(page))[-1] == ["AddToCart", {}, {"event_id": added["event_id"]}]
 
 
+def waited_ms(shop: Shop) -> int:
+    """How long the first beacon was held back."""
+    body = shop.beacons[0].body
+    return int(body["sent_at"] - body["events"][0]["at"])
+
+
 @mirror
-async def test_a_blocked_pixel_is_told_as_blocked_at_once(visitor: BrowserContext, page: Page, shop: Shop) -> None:
+async def test_a_pixel_blocked_before_the_snippet_came_is_told_once_the_page_is_complete(
+    visitor: BrowserContext, page: Page, shop: Shop
+) -> None:
     await block_library(visitor)
-    shop.put("/", head="{tag}" + BASE_CODE + "<script>ttq.track('ViewContent')</script>")
+    shop.put("/", head=BASE_CODE + "<script>ttq.track('ViewContent')</script>{tag}")
     await page.goto(shop.url("/"))
-    await shop.until(lambda: len(shop.events) == 2, timeout_s=2)
+    await shop.until_named("ViewContent")
     assert {event["pixel"] for event in shop.events} == {"blocked"}
+    assert waited_ms(shop) < 2000
+
+
+@mirror
+@pytest.mark.parametrize("fate", ["blocked", "fired"])
+async def test_what_becomes_of_the_library_is_told_while_the_page_still_loads(
+    visitor: BrowserContext, page: Page, shop: Shop, fate: str
+) -> None:
+    """The library is known by its script; a real one then loads a second part, which here never comes."""
+    if fate == "blocked":
+        await block_library(visitor, is_first=False)
+    else:
+        await serve_library(visitor, "/* the first part */")
+    await stall(visitor, "**/never.png")
+    shop.put("/", head=BASE_CODE + "{tag}", body='<img src="/never.png">')
+    await page.goto(shop.url("/"), wait_until="commit")
+    (view,) = await shop.until_named("Pageview")
+    assert view["pixel"] == fate
+    assert waited_ms(shop) < 2000
 
 
 @mirror

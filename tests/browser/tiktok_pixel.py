@@ -64,20 +64,35 @@ async def serve_library(visitor: BrowserContext, source: str = REPLACING, *, is_
 
     async def answer(route: Route) -> None:
         if not is_first:
-            await route.request.frame.wait_for_function("window.tg && tg.on")
+            await _until_snippet(route)
         await route.fulfill(body=source, content_type="text/javascript")
 
     await visitor.route(LIBRARY_URL, answer)
 
 
-async def block_library(visitor: BrowserContext) -> None:
-    """An ad blocker stops TikTok's host."""
-    await visitor.route(LIBRARY_URL, lambda route: route.abort("blockedbyclient"))
+async def block_library(visitor: BrowserContext, *, is_first: bool = True) -> None:
+    """An ad blocker stops TikTok's host, at once; without `is_first`, only after the snippet has started."""
+
+    async def refuse(route: Route) -> None:
+        if not is_first:
+            await _until_snippet(route)
+        await route.abort("blockedbyclient")
+
+    await visitor.route(LIBRARY_URL, refuse)
 
 
 async def stall_library(visitor: BrowserContext) -> None:
     """TikTok's host never answers."""
-    await visitor.route(LIBRARY_URL, lambda _route: None)
+    await stall(visitor, LIBRARY_URL)
+
+
+async def stall(visitor: BrowserContext, url: str) -> None:
+    """This address never answers."""
+    await visitor.route(url, lambda _route: None)
+
+
+async def _until_snippet(route: Route) -> None:
+    await route.request.frame.wait_for_function("window.tg && tg.on")
 
 
 async def pixel_calls(page: Page, method: str = "track") -> list[list[Any]]:
