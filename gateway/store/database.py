@@ -106,7 +106,10 @@ def newest_revision() -> str:
 
 def _find_revision(connection: Connection) -> str | None:
     """The revision this database is of; an empty one gets the newest schema at once, which needs no Alembic."""
-    if not inspect(connection).get_table_names():
+    tables = inspect(connection).get_table_names()
+    if tables and "alembic_version" not in tables:
+        raise StoreUnavailable("storage.url names a database with another program's tables; give the gateway its own")
+    if not tables:
         metadata.create_all(connection)
         connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
         connection.execute(text("INSERT INTO alembic_version VALUES (:newest)"), {"newest": newest_revision()})

@@ -118,7 +118,7 @@ async def test_every_acknowledged_beacon_survives_being_killed_while_tiktok_hang
 async def test_being_terminated_finishes_in_time_and_loses_nothing(tmp_path: Path, tiktok: FakeTikTok):
     async with gateway_process(tmp_path, tiktok) as gateway:
         async with Burst(gateway).running() as burst:
-            await burst.until(300)
+            await burst.until(100)
             started = time.monotonic()
             code = await end(gateway, signal.SIGTERM)
         assert code == 0

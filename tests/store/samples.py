@@ -6,17 +6,18 @@ import asyncio
 import contextlib
 import itertools
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, Table, event, select
+from sqlalchemy import Connection, Table, select
 
 from gateway.model.consent import Consent, ConsentMode
 from gateway.model.event import Event, Page, Source
 from gateway.model.visitor import Click, Identity, Sighting
-from gateway.store import Claimed, Receipt, Recorded, Settlement, Store
+from gateway.store import Claimed, Receipt, Recorded, Settlement, Store, writer
 from gateway.store.receipt import Anchor, AnchorKind, Queued
+from gateway.store.sql import Cursor
 
 NOW_MS = 1_790_000_000_000
 HOUR_MS = 3_600_000
@@ -132,15 +133,16 @@ async def record_apart(store: Store, receipts: Sequence[Receipt]) -> list[Record
 
 
 @contextlib.contextmanager
-def at_commit(store: Store, act: Any) -> Iterator[None]:
+def at_commit(act: Callable[[], object]) -> Iterator[None]:
     """`act` is called when all work of a transaction is done and it is about to be committed."""
-    engine: Engine = store._writer._engine
 
-    def listen(_connection: Connection) -> None:
+    def work_and_act(cursor: Cursor, batch: Sequence[Any]) -> list[Any]:
+        results = work(cursor, batch)
         act()
+        return results
 
-    event.listen(engine, "commit", listen)
+    work, writer._work = writer._work, work_and_act
     try:
         yield
     finally:
-        event.remove(engine, "commit", listen)
+        writer._work = work

@@ -49,7 +49,7 @@ async def test_readers_do_not_wait_for_the_writer(store: Store):
         with sqlite3.connect(store._engine.url.database, timeout=0) as reader:
             found.append(reader.execute("SELECT count(*) FROM events").fetchone()[0])
 
-    with at_commit(store, read_meanwhile):
+    with at_commit(read_meanwhile):
         await store.record(make_receipt(make_event()))
     assert found == [0]
 

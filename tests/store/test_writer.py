@@ -28,7 +28,7 @@ def disk_error():
 
 async def test_receipts_that_arrive_during_a_commit_share_the_next(store: Store):
     commits = []
-    with at_commit(store, lambda: commits.append(1)):
+    with at_commit(lambda: commits.append(1)):
         async with busy(store):
             tasks = await start_all(*[store.record(make_receipt(make_event())) for _ in range(200)])
         await asyncio.gather(*tasks)
@@ -39,7 +39,7 @@ async def test_receipts_that_arrive_during_a_commit_share_the_next(store: Store)
 async def test_a_transaction_takes_no_more_jobs_than_its_limit(store: Store, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(writer, "BATCH_LIMIT", 10)
     commits = []
-    with at_commit(store, lambda: commits.append(1)):
+    with at_commit(lambda: commits.append(1)):
         async with busy(store):
             tasks = await start_all(*[store.record(make_receipt()) for _ in range(25)])
         await asyncio.gather(*tasks)
@@ -53,7 +53,7 @@ async def test_nobody_is_answered_before_the_commit(store: Store):
         is_committing.set()
         may_commit.wait(10)
 
-    with at_commit(store, stall):
+    with at_commit(stall):
         tasks = await start_all(*[store.record(make_receipt(make_event())) for _ in range(3)])
         assert await asyncio.to_thread(is_committing.wait, 10)
         answered = [task.done() for task in tasks]
@@ -67,7 +67,7 @@ async def test_nobody_is_answered_before_the_commit(store: Store):
 
 async def test_when_the_commit_fails_everyone_hears_of_it_and_nothing_is_stored(store: Store):
     outcomes = iter([lambda: None, disk_error])
-    with at_commit(store, lambda: next(outcomes)()):
+    with at_commit(lambda: next(outcomes)()):
         async with busy(store):
             tasks = await start_all(*[store.record(make_receipt(make_event())) for _ in range(5)])
         answers = await asyncio.gather(*tasks, return_exceptions=True)
@@ -77,7 +77,7 @@ async def test_when_the_commit_fails_everyone_hears_of_it_and_nothing_is_stored(
 
 
 async def test_the_store_works_again_after_a_failed_commit(store: Store):
-    with at_commit(store, disk_error), pytest.raises(StoreUnavailable, match="disk I/O error"):
+    with at_commit(disk_error), pytest.raises(StoreUnavailable, match="disk I/O error"):
         await store.record(make_receipt(make_event()))
     assert (await store.record(make_receipt(make_event()))).queued == 1
     assert len(await read_rows(store, events)) == 1
@@ -85,7 +85,7 @@ async def test_the_store_works_again_after_a_failed_commit(store: Store):
 
 async def test_the_log_tells_once_that_writing_fails_and_once_that_it_works(store: Store, caplog):
     caplog.set_level(logging.WARNING, "gateway.store")
-    with at_commit(store, disk_error):
+    with at_commit(disk_error):
         for _ in range(3):
             with pytest.raises(StoreUnavailable):
                 await store.record(make_receipt())
@@ -200,7 +200,7 @@ async def test_receipts_and_delivery_share_a_transaction(store: Store):
     await store.record(make_receipt(make_event()))
     (claimed,) = await store.claim(LANE, "lease", NOW_MS, 10)
     commits = []
-    with at_commit(store, lambda: commits.append(1)):
+    with at_commit(lambda: commits.append(1)):
         async with busy(store):
             tasks = await start_all(
                 store.settle(STORE, "lease", [settled(claimed, fate="accepted")]),
