@@ -142,7 +142,7 @@ def _parse_envelope(body: bytes) -> dict[str, Any] | None:
     """TikTok's envelope, or None when the body is not JSON or says no code."""
     try:
         envelope = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):  # no JSON, no UTF-8, no end of brackets
         return None
     return envelope if isinstance(envelope, dict) and type(envelope.get("code")) is int else None
 

@@ -7,7 +7,7 @@ import re
 import string
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.model.normalise import (
@@ -63,6 +63,7 @@ def test_a_digest_passes_through_in_lower_case(hash_it):
 
 
 @hashes
+@settings(max_examples=50, deadline=None)
 @given(raw=st.text() | st.text(alphabet=string.hexdigits, min_size=63, max_size=65))
 def test_whatever_comes_in_a_digest_or_nothing_comes_out(hash_it, raw):
     digest = hash_it(raw)
@@ -70,6 +71,7 @@ def test_whatever_comes_in_a_digest_or_nothing_comes_out(hash_it, raw):
 
 
 @hashes
+@settings(max_examples=50, deadline=None)
 @given(raw=st.text(alphabet="0123456789+-() abc@.'"))
 def test_a_value_hashed_by_the_shop_and_by_us_is_the_same(hash_it, raw):
     once = hash_it(raw)
@@ -143,7 +145,7 @@ def test_an_external_id_keeps_its_case():
     [
         (" O'Brien-Smith, Jr. ", "obriensmith jr"),
         ("«Élodie»", "élodie"),
-        ("D’Angelo", "dangelo"),
+        ("D\u2019Angelo", "dangelo"),
         ("李。", "李"),
         ("Anna Maria", "anna maria"),
         ("- Bob", "bob"),
@@ -154,7 +156,7 @@ def test_a_name_is_hashed_without_punctuation(raw, normalised):
 
 
 def test_a_name_of_nothing_but_punctuation_is_none():
-    assert hash_name(" .-’ ") is None
+    assert hash_name(" .-\u2019 ") is None
 
 
 @pytest.mark.parametrize(
@@ -165,7 +167,7 @@ def test_a_name_of_nothing_but_punctuation_is_none():
         ("SW1A 1AA", "GB", "sw1a1aa"),
         ("00-950", "PL", "00950"),
         ("94103-1234", None, "941031234"),
-        ("100–0001", "JP", "1000001"),
+        ("100\u20130001", "JP", "1000001"),
     ],
 )
 def test_a_zip_code_is_hashed_without_spaces_and_hyphens(raw, country, normalised):
@@ -181,11 +183,12 @@ def test_a_city_is_plain_lower_case_letters_of_any_script():
     assert to_city(None) is None
 
 
-@pytest.mark.parametrize(("raw", "country"), [("DE", "de"), (" us ", "us"), ("Germany", None), ("", None), ("12", None)])
-def test_a_country_is_its_two_letter_code(raw, country):
-    assert to_country(raw) == country
+@pytest.mark.parametrize(("raw", "code"), [("DE", "de"), (" us ", "us"), ("Germany", None), ("", None), ("12", None)])
+def test_a_country_is_its_two_letter_code(raw, code):
+    assert to_country(raw) == code
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.text())
 def test_a_city_never_holds_spaces_or_capitals(raw):
     city = to_city(raw)

@@ -76,7 +76,7 @@ class Moods:
 
 
 def parse_moods(body: bytes) -> Iterable[Mood]:
-    """Moods from JSON, one object or a list of them. Raises: msgspec.DecodeError."""
+    """Moods from JSON, one object or a list of them. Raises: ValueError."""
     moods = msgspec.json.decode(body, type=Mood | list[Mood])
     return [moods] if isinstance(moods, Mood) else moods
 

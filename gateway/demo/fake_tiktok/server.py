@@ -45,7 +45,7 @@ class Seen(Struct):
 
     @property
     def json(self) -> Any:
-        """The body decoded. Raises: msgspec.DecodeError."""
+        """The body decoded. Raises: ValueError."""
         return msgspec.json.decode(self.body)
 
     @property
@@ -207,14 +207,14 @@ class FakeTikTok:
         elif request.method == "POST":
             try:
                 self.moods.add(*parse_moods(await request.body()))
-            except msgspec.DecodeError as error:
+            except ValueError as error:
                 return JSONResponse({"error": str(error)}, 400)
         return JSONResponse(self.moods.list())
 
     async def _handle_pixels(self, request: Request) -> Response:
         try:
             self.pixels |= msgspec.json.decode(await request.body(), type=dict[str, str | None])
-        except msgspec.DecodeError as error:
+        except ValueError as error:
             return JSONResponse({"error": str(error)}, 400)
         return Response(status_code=204)
 
@@ -238,7 +238,7 @@ def _peek_pixel(body: bytes) -> str | None:
     """The pixel a body names, be it right or wrong otherwise."""
     try:
         return msgspec.json.decode(body, type=_Peek).event_source_id
-    except msgspec.DecodeError:
+    except ValueError:
         return None
 
 
@@ -246,7 +246,7 @@ def _decode(body: bytes) -> Any:
     """JSON decoded, and what is none as text."""
     try:
         return msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except ValueError:
         return body.decode("utf-8", "replace")
 
 
