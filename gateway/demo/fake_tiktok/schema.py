@@ -156,18 +156,15 @@ def find_faults(event: WireEvent, now_s: float) -> Iterator[str]:
         yield from _find_property_faults(event.properties)
 
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-_DIGESTS = ("email", "phone", "external_id")
-
-
 def _find_user_faults(user: User) -> Iterator[str]:
     given = {name: value for name in user.__struct_fields__ if (value := getattr(user, name)) is not UNSET}
     if not given:
         yield "user: Nothing to match"
     for name, value in given.items():
-        if name in _DIGESTS and isinstance(value, str) and not _DIGEST.fullmatch(value):
+        values = value if isinstance(value, list) else [value]
+        if name in _SHAPES and not all(map(_SHAPES[name].fullmatch, values)):
             yield f"user.{name}: Not a valid string"
-        if EMPTY_SHA256 in (value if isinstance(value, list) else (value,)):
+        if EMPTY_SHA256 in values:
             yield f"user.{name}: The digest of nothing"
     if user.ip and not to_public_ip(user.ip):
         yield "user.ip: Not a public address"
