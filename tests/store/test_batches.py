@@ -62,6 +62,8 @@ def receipts(draw) -> list[Receipt]:
             events=tuple(draw(st.lists(queued, max_size=2))),
             may_create=draw(st.booleans()),
             is_browserless=draw(st.booleans()),
+            fallback=draw(st.builds(User, phone=few.map(lambda n: (f"f{n}",)))),
+            hold_unknown_ms=draw(st.sampled_from([0, 15])),
         )
         for position in range(draw(st.integers(2, 6)))
     ]
