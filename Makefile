@@ -20,6 +20,7 @@ types: .venv/dev
 	$(BIN)/mypy
 
 unit: .venv/dev
+	$(BIN)/python -m gateway.web.snippet
 	$(BIN)/python -m tests.browsers
 	$(BIN)/pytest --cov --cov-report=term
 
