@@ -72,6 +72,9 @@ _BY_CODE = {
     51039: Verdict.RETRY,
 }
 
+_SYSTEM_TROUBLE = 50_000
+"""From this code on it is trouble inside TikTok, a service's timeout among them: the batch may have been taken."""
+
 _BY_STATUS = {
     401: Verdict.PAUSE,
     413: Verdict.REJECT,  # too large as a whole: its halves may pass
@@ -108,7 +111,7 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
         message=redact(envelope.get("message")),
         request_id=_to_request_id(envelope.get("request_id")),
         retry_after_s=_parse_retry_after(headers),
-        is_known=True,
+        is_known=code < _SYSTEM_TROUBLE,
     )
 
 

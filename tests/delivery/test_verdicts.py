@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from gateway.delivery.lane import IN_FLIGHT
@@ -138,7 +139,10 @@ async def test_nothing_listening_costs_an_attempt_and_is_known_not_to_be_sent(de
     assert (attempt["http_status"], attempt["code"]) == (0, None)
 
 
-@pytest.mark.parametrize("mood", [Mood(drop=True), Mood(html=True)], ids=["dropped", "html"])
+UNKNOWN = [Mood(drop=True), Mood(html=True), Mood(code=50000), Mood(code=51010), Mood(code=51021)]
+
+
+@pytest.mark.parametrize("mood", UNKNOWN, ids=["dropped", "html", "50000", "51010", "51021"])
 async def test_an_unknown_answer_is_remembered(delivery: Delivery, mood):
     row = await fail_once(delivery, mood)
     assert row["maybe_sent_ms"] == START_MS
@@ -152,9 +156,11 @@ async def test_a_refusal_is_a_known_answer(delivery: Delivery, mood):
 
 async def test_an_answer_that_takes_too_long_is_an_unknown_one(delivery: Delivery):
     await delivery.client.aclose()
-    delivery.client = TikTokClient(delivery._url, timeout_s=0.1)
-    row = await fail_once(delivery, Mood(hang=True))
-    assert (row["attempts"], row["maybe_sent_ms"]) == (1, START_MS)
+    async with httpx.AsyncClient(timeout=None) as patient:
+        delivery.client = TikTokClient(delivery._url, patient, timeout_s=0.1)
+        row = await fail_once(delivery, Mood(hang=True))
+        assert (row["attempts"], row["maybe_sent_ms"]) == (1, START_MS)
+        await delivery.crash()
 
 
 # One bad event among many

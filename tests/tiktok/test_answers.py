@@ -57,7 +57,7 @@ def answer(status: int = 200, body: object = b"", **headers: str):
 def test_the_code_decides_whatever_the_status(code, verdict, status):
     given_answer = answer(status, OK | {"code": code})
     assert (given_answer.verdict, given_answer.code, given_answer.http_status) == (verdict, code, status)
-    assert given_answer.is_known
+    assert given_answer.is_known is (code < 50_000), "trouble inside TikTok may come after the batch was taken"
 
 
 @pytest.mark.parametrize("code", [code for code, verdict in SPEC_3_3.items() if verdict is not Verdict.RETRY])
