@@ -71,6 +71,8 @@ class Deliverer:
                 self._store.queued(lane).set()
         except StoreUnavailable as error:
             log.warning("cannot look for due events: %s", error)
+        except Exception:  # a defect here would end every lane; so it is told, and the next look may do better
+            log.exception("looking for due events failed")
         try:
             async with asyncio.timeout(LOOK_S):
                 await self._stopping.wait()

@@ -189,3 +189,19 @@ async def test_a_defect_in_one_delivery_stops_no_lane(delivery: Delivery, monkey
     await delivery.settle_all(2)
     assert sorted(delivery.arrived()) == ["e-0", "e-1"]
     assert "a delivery for store acme failed" in caplog.messages
+
+
+async def test_a_defect_in_looking_stops_no_lane(delivery: Delivery, monkeypatch: pytest.MonkeyPatch, caplog):
+    look, broken = delivery.store.due_lanes, iter([True])
+
+    async def look_badly(*told):
+        if next(broken, False):
+            raise ZeroDivisionError
+        return await look(*told)
+
+    monkeypatch.setattr(delivery.store, "due_lanes", look_badly)
+    delivery.start()
+    await delivery.look_thrice()
+    await delivery.queue(*delivery.make_events(1))
+    await delivery.settle_all(1)
+    assert "looking for due events failed" in caplog.messages
