@@ -1,0 +1,176 @@
+"""Puts the demo up: the real gateway, the demo store and the fake TikTok, wired as on a server, on loopback.
+
+Called by `run`. The gateway is the one of `gateway.app`, its settings come through the parser that reads every
+gateway.toml; only its names, its secrets and its patience are the demo's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import uvicorn
+from msgspec import Struct
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway.app import build_gateway
+from gateway.demo.fake_tiktok import DEMO_PIXEL, FakeTikTok, serving
+from gateway.demo.site import COLLECT_PATH, DOMAIN, GATEWAY_HOST, SCRIPT_PATH, Site
+from gateway.demo.storefront import build_storefront
+from gateway.demo.tap import Exchange, Tap
+from gateway.errors import CommandError
+from gateway.settings import Settings, parse_settings
+from gateway.web.front import read_host
+
+DEFAULT_PORT = 8000
+LOOPBACK = "127.0.0.1"
+
+GUEST_IP = "203.0.113.77"
+"""The address of whoever shops from this machine, as TikTok takes public ones only. Source: RFC 5737."""
+
+HOLD_S = 3
+"""How long a browser's Purchase waits for its webhook: long enough to see it, short enough to wait for it."""
+
+_CONFIG = """
+[storage]
+url = "sqlite:///demo.db"
+[security]
+secret_keys = ["{key}"]
+[delivery]
+api_base = "{tiktok_url}"
+linger_s = 0.3
+purchase_hold_s = {hold_s}
+[[stores]]
+id = "acme"
+host = "{gateway_host}"
+origins = ["{store_url}"]
+cookie_domain = "{domain}"
+script_path = "{script_path}"
+collect_path = "{collect_path}"
+consent = "required"
+[[stores.pixels]]
+code = "{pixel}"
+access_token = "{token}"
+"""
+
+
+class Stage(Struct, frozen=True):
+    """What is up: its addresses, the TikTok that judges, and the folder that holds all the gateway stores."""
+
+    site: Site
+    tiktok: FakeTikTok
+    folder: Path
+
+
+@contextlib.asynccontextmanager
+async def open_stage(
+    sock: socket.socket, folder: Path, on_gateway: Callable[[Exchange], None], on_tiktok: Callable[[Exchange], None]
+) -> AsyncIterator[Stage]:
+    """Everything is up while the block runs; afterwards the gateway has stopped in order, and then TikTok has."""
+    site = Site(sock.getsockname()[1], DEMO_PIXEL)
+    token = secrets.token_urlsafe(24)
+    tiktok = FakeTikTok({DEMO_PIXEL: token})
+    tiktok_sock, tiktok_url = serving.bind()
+    async with serving.serve(Tap(tiktok.app, on_tiktok), tiktok_sock):
+        settings = build_settings(site, token, tiktok_url, folder)
+        gateway = Tap(build_gateway(settings), on_gateway)
+        async with _serve(ByHost(gateway, build_storefront(site)), sock):
+            yield Stage(site, tiktok, folder)
+
+
+def build_settings(site: Site, token: str, tiktok_url: str, folder: Path) -> Settings:
+    """The gateway's configuration, with a fresh key and its database in this folder."""
+    text = _CONFIG.format(
+        key=secrets.token_urlsafe(48),
+        tiktok_url=tiktok_url,
+        hold_s=HOLD_S,
+        gateway_host=GATEWAY_HOST,
+        store_url=site.store_url,
+        domain=DOMAIN,
+        script_path=SCRIPT_PATH,
+        collect_path=COLLECT_PATH,
+        pixel=site.pixel_code,
+        token=token,
+    )
+    return parse_settings(text, folder, {})
+
+
+class ByHost:
+    """One port for both: the gateway under its own name, the store under every other."""
+
+    def __init__(self, gateway: ASGIApp, store: ASGIApp) -> None:
+        self._gateway = gateway
+        self._store = store
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._gateway(scope, receive, send)
+            return
+        client = scope["client"]
+        if scope["type"] == "http" and client and client[0] == LOOPBACK:
+            scope["client"] = (GUEST_IP, client[1])
+        is_gateway = scope["type"] == "http" and read_host(scope) == GATEWAY_HOST
+        await (self._gateway if is_gateway else self._store)(scope, receive, send)
+
+
+def take_port(port: int | None) -> socket.socket:
+    """A listening socket on this port; without one, on the default port or, if that is taken, on any free one.
+
+    Raises: CommandError when the port that was asked for cannot be had.
+    """
+    try:
+        return socket.create_server((LOOPBACK, DEFAULT_PORT if port is None else port), backlog=512)
+    except OSError as error:
+        if port is None:
+            return socket.create_server((LOOPBACK, 0), backlog=512)
+        why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+        raise CommandError(f"port {port} {why}: name another with --port, or leave it out") from None
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to the command around it, and says when it is up, or will never be."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.has_tried = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+        finally:
+            self.has_tried.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _serve(app: ASGIApp, sock: socket.socket) -> AsyncIterator[None]:
+    """The application serves in this event loop while the block runs, its lifespan included."""
+    config = uvicorn.Config(
+        app,
+        lifespan="on",
+        proxy_headers=True,
+        forwarded_allow_ips=[LOOPBACK],
+        access_log=False,
+        log_config=None,
+        ws="none",
+        timeout_graceful_shutdown=3,
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[sock]))
+    await server.has_tried.wait()
+    if not server.started:
+        await task
+        raise CommandError("the gateway did not start; what it said stands above")
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
