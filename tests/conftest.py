@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
@@ -12,6 +12,7 @@ import pytest_asyncio
 from gateway.store.tables import metadata
 from tests.beacons import Browser
 from tests.servers import Gateway, make_settings, running_gateway
+from tests.webhooks import Shop, on_clock, running_shop
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -36,8 +37,37 @@ def browser(gateway: Gateway) -> Browser:
     return Browser(gateway)
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def lasting_shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
+    async with running_shop(tmp_path_factory.mktemp("shop")) as shop:
+        yield shop
+
+
+@pytest.fixture
+def shop(lasting_shop: Shop) -> Iterator[Shop]:
+    """A shop in consent mode `shopify`, whose gateway delivers; nothing has happened in it yet."""
+    lasting_shop.reset()
+    with on_clock(lasting_shop):
+        yield lasting_shop
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def lasting_open_shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
+    async with running_shop(tmp_path_factory.mktemp("open_shop"), consent="granted") as shop:
+        yield shop
+
+
+@pytest.fixture
+def open_shop(lasting_open_shop: Shop) -> Iterator[Shop]:
+    """The same in consent mode `granted`."""
+    lasting_open_shop.reset()
+    with on_clock(lasting_open_shop):
+        yield lasting_open_shop
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The lasting gateway serves in the session's event loop, so the tests that ask it run there too."""
+    """What lasts serves in the session's event loop, so the tests that ask it run there too."""
+    lasting = {"lasting_gateway", "lasting_shop", "lasting_open_shop"}
     for item in items:
-        if "lasting_gateway" in getattr(item, "fixturenames", ()):
+        if not lasting.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)

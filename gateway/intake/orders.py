@@ -6,6 +6,7 @@ browser gets an answer, so every way back to the visitor counts here (contract 4
 
 from __future__ import annotations
 
+from msgspec import structs
 from uuid_utils import uuid7
 
 from gateway.intake.click import find_click_id
@@ -46,6 +47,7 @@ class OrderIntake:
         ids = told.ids if told else BuyerIds()
         mode = ConsentMode(settings.consent)
         event = told.event if isinstance(told, Conversion) else None
+        landed = find_click_id(event.page.url, settings.click_params) if event else None
         return await self._store.record(
             Receipt(
                 store_id=settings.id,
@@ -53,11 +55,11 @@ class OrderIntake:
                 known_id=self._tokens.read_companion(settings.id, ids.companion),
                 new_id=uuid7().hex,
                 anchors=find_buyer_anchors(self._tokens, settings.id, ids),
-                sighting=_read_sighting(ids, event, settings, now_ms),
+                sighting=_read_sighting(ids, landed, now_ms),
                 events=self._queue(event, settings) if event else (),
                 may_create=mode is ConsentMode.GRANTED and event is not None,
                 is_browserless=True,
-                fallback=told.fallback if isinstance(told, Conversion) else User(),
+                fallback=structs.replace(told.fallback, ttclid=landed) if isinstance(told, Conversion) else User(),
                 hold_unknown_ms=self._hold_ms(event),
                 webhook=webhook,
                 order=OrderNote(facts, told.reason if isinstance(told, NotSent) else None) if facts else None,
@@ -86,9 +88,8 @@ def find_buyer_anchors(tokens: Tokens, store_id: str, ids: BuyerIds) -> tuple[An
     return tuple(anchor for kind, value in said for anchor in tokens.anchors(store_id, kind, value))
 
 
-def _read_sighting(ids: BuyerIds, event: Event | None, settings: StoreSettings, now_ms: int) -> Sighting:
+def _read_sighting(ids: BuyerIds, landed: str | None, now_ms: int) -> Sighting:
     """Who bought; the click of the landing that Shopify kept only fills a gap, so it carries no time."""
-    landed = find_click_id(event.page.url, settings.click_params) if event else None
     return Sighting(
         at_ms=now_ms,
         click=Click(landed, 0) if landed else None,

@@ -98,6 +98,15 @@ def merge_identity(known: Identity, said: Identity) -> Identity:
     return Identity(said.email or known.email, said.phone or known.phone, said.external_id or known.external_id)
 
 
+def is_same_person(one: Identity, other: Identity) -> bool:
+    """Whether these can be one person: an email or external id in common decides, then the phone."""
+    for names in (("email", "external_id"), ("phone",)):
+        pairs = [(a, b) for name in names if (a := getattr(one, name)) and (b := getattr(other, name))]
+        if pairs:
+            return any(a == b for a, b in pairs)
+    return True
+
+
 def _is_newer(click: Click, known: Click | None) -> bool:
     return known is None or (click.ttclid != known.ttclid and click.at_ms >= known.at_ms)
 

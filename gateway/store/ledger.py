@@ -1,11 +1,14 @@
-"""What Shopify told of orders, kept without personal data: the account of every order.
+"""The account of every order that Shopify or a browser's Purchase told, without personal data.
 
 Each function is one act inside a writer's transaction. Called by `gateway.store.record` with a receipt's notes.
 """
 
 from __future__ import annotations
 
+import re
+
 from gateway.model.conversion import OrderFacts, Reason, Reversal
+from gateway.model.event import Event
 from gateway.store.receipt import WebhookNote
 from gateway.store.sql import Cursor
 
@@ -18,13 +21,29 @@ _NOTE_ORDER = """
     ON CONFLICT (store_id, id) DO UPDATE SET
         name = excluded.name,
         visitor_id = coalesce(excluded.visitor_id, orders.visitor_id),
+        placed_ms = excluded.placed_ms,
         heard_ms = excluded.heard_ms,
-        reason = CASE WHEN orders.reason IS NULL THEN NULL ELSE excluded.reason END"""
-"""An order once queued stays queued, whatever later topics say of it."""
+        value = excluded.value,
+        currency = excluded.currency,
+        reason = CASE
+            WHEN orders.reason IS NULL THEN NULL
+            WHEN excluded.reason = 'not_the_trigger' THEN orders.reason
+            ELSE excluded.reason END"""
+"""An order once queued stays queued, whatever later topics say of it; and what is told under another topic than the
+trigger, perhaps late, hides no better reason."""
+
+_NOTE_PURCHASE = """
+    INSERT INTO orders (store_id, id, visitor_id, placed_ms, heard_ms) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (store_id, id) DO UPDATE
+    SET visitor_id = coalesce(orders.visitor_id, excluded.visitor_id), reason = NULL
+    WHERE coalesce(orders.reason, '') <> 'erased'"""
 
 _NOTE_REVERSAL = """
     INSERT INTO reversals (store_id, order_id, kind, occurred_ms, amount, currency) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (store_id, order_id, kind, occurred_ms) DO NOTHING"""
+
+_PURCHASE_ID = re.compile(r"purchase_([0-9]+)")
+"""The event id of an order's Purchase. Source: contract 4.4."""
 
 _IS_ERASED = "SELECT 1 FROM orders WHERE store_id = ? AND id = ? AND reason = 'erased'"
 
@@ -39,6 +58,18 @@ def is_erased(cursor: Cursor, store_id: str, order_id: str) -> bool:
     """Whether this order's person was erased."""
     cursor.execute(_IS_ERASED, (store_id, order_id))
     return cursor.fetchone() is not None
+
+
+def note_purchase(cursor: Cursor, store_id: str, event: Event, visitor_id: str) -> bool:
+    """The order that this event is the Purchase of is in the account as one that is told, whoever tells it.
+
+    False when its person was erased, and so it must never be told again. Of any other event there is nothing to note.
+    """
+    order = _PURCHASE_ID.fullmatch(event.event_id) if event.event == "Purchase" else None
+    if order is None:
+        return True
+    cursor.execute(_NOTE_PURCHASE, (store_id, order[1], visitor_id, event.occurred_ms, event.received_ms))
+    return cursor.rowcount == 1
 
 
 def note_order(

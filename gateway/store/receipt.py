@@ -66,7 +66,7 @@ class Receipt(Struct, frozen=True):
     `known_id` comes out of a verified signature; `new_id` is used when nobody is known and `may_create` is true.
     `is_browserless`: no browser gets an answer, so a guessable anchor, or a twin of one of the events, may lead to the
     visitor too. `fallback` holds match keys for where the visitor has none. Units: `hold_unknown_ms` is how long the
-    events wait for their twin when a new visitor had to be made for them.
+    events of a visitor whom no browser has told of wait for the twin that one may still tell.
     """
 
     store_id: str
@@ -88,14 +88,13 @@ class Receipt(Struct, frozen=True):
 class Recorded(Struct, frozen=True):
     """What is on disk now.
 
-    `visitor` is None when nothing about a visitor was kept; `is_new` when they were not known before. `kin` is the same
-    person known by a guessable anchor: never told to the browser. `queued` and `duplicates` count events; `late` of the
-    duplicates came after their twin left. `is_ignored`: the webhook was heard before, or its order is erased.
+    `visitor` is None when nothing about a visitor was kept. `kin` is the same person known by a guessable anchor: never
+    told to the browser. `queued` and `duplicates` count events; `late` of the duplicates came after their twin left, or
+    after their person was erased. `is_ignored`: the webhook was heard before, or its order is erased.
     """
 
     visitor: Visitor | None = None
     kin: Visitor | None = None
-    is_new: bool = False
     is_ignored: bool = False
     queued: int = 0
     duplicates: int = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -82,18 +82,17 @@ class _Draft(Struct, frozen=True):
 
 def _queue_events(cursor: Cursor, receipts: Sequence[Receipt], found: list[Recorded]) -> list[Recorded]:
     """The events of all receipts that may be kept are in `events` and `outbox`; twins are merged or counted."""
-    drafts = list(_draft_events(receipts, found))
-    if not drafts:
+    drafts, erased = _part_erased(cursor, _draft_events(receipts, found))
+    if not drafts and not erased:
         return found
-    cursor.executemany(sql.ADD_EVENT, [draft.row for draft in drafts])
-    twins = _find_twins(cursor, drafts) if cursor.rowcount != len(drafts) else []
+    twins = _add_events(cursor, drafts)
     twin_ids = {draft.row[1] for draft in twins}
     fresh = [draft for draft in drafts if draft.queued.fate is None and draft.row[1] not in twin_ids]
     if fresh:
         cursor.executemany(sql.ADD_OUTBOX, [_outbox_row(draft) for draft in fresh])
-    queued_of = Counter(draft.position for draft in fresh)
-    duplicates_of = Counter(draft.position for draft in twins)
-    late_of = Counter(draft.position for draft in twins if not _absorb_twin(cursor, draft))
+    late = erased + [draft for draft in twins if not _absorb_twin(cursor, draft)]
+    queued_of, late_of = (Counter(draft.position for draft in some) for some in (fresh, late))
+    duplicates_of = Counter(draft.position for draft in erased + twins)
     return [
         structs.replace(recorded, queued=queued_of[i], duplicates=duplicates_of[i], late=late_of[i])
         for i, recorded in enumerate(found)
@@ -105,21 +104,36 @@ def _draft_events(receipts: Sequence[Receipt], found: Sequence[Recorded]) -> Ite
         if recorded.visitor:
             for queued in receipt.events:
                 event = _with_known(queued.event, recorded.visitor, recorded.kin, receipt.fallback)
-                if recorded.is_new and receipt.hold_unknown_ms:
+                if receipt.hold_unknown_ms and not recorded.visitor.user_agent:
                     event = structs.replace(event, hold_until_ms=event.received_ms + receipt.hold_unknown_ms)
                 row = _event_row(receipt.store_id, queued, event, recorded.visitor.id)
                 yield _Draft(position, queued, event, row)
 
 
+def _part_erased(cursor: Cursor, drafts: Iterable[_Draft]) -> tuple[list[_Draft], list[_Draft]]:
+    """Those that may be told, in the account if they are Purchases, and those whose order's person was erased."""
+    told: list[_Draft] = []
+    erased: list[_Draft] = []
+    for draft in drafts:
+        store_id, *_, visitor_id = draft.row[:6]
+        is_told = ledger.note_purchase(cursor, store_id, draft.event, visitor_id)
+        (told if is_told else erased).append(draft)
+    return told, erased
+
+
 def _with_known(event: Event, visitor: Visitor, kin: Visitor | None, fallback: User) -> Event:
-    """The event with the match keys known of its visitor, and of the same person elsewhere, filled in."""
+    """The event with the match keys known of its visitor, and of the same person elsewhere, filled in.
+
+    The other device's address and browser are not where it happened. Who does not want their data sold is heard too.
+    """
     user = fill(event.user, _match_keys(visitor))
     if kin:
-        user = fill(user, _match_keys(kin))
+        user = fill(user, structs.replace(_match_keys(kin), ip=None, user_agent=None))
     user = fill(user, fallback)
     if not user.external_id:
         user = structs.replace(user, external_id=(hashlib.sha256(visitor.id.encode()).hexdigest(),))
-    return structs.replace(event, user=user)
+    refuses_sale = visitor.consent is not None and visitor.consent.sale_of_data is False
+    return structs.replace(event, user=user, limited_data_use=event.limited_data_use or refuses_sale)
 
 
 def _match_keys(visitor: Visitor) -> User:
@@ -150,8 +164,13 @@ def _outbox_row(draft: _Draft) -> tuple[Any, ...]:
     return (store_id, id_, draft.queued.pixel_code, due_ms, 0, None, None)
 
 
-def _find_twins(cursor: Cursor, drafts: Sequence[_Draft]) -> list[_Draft]:
-    """Those whose row was not taken, because another stood under the same key before."""
+def _add_events(cursor: Cursor, drafts: Sequence[_Draft]) -> list[_Draft]:
+    """The rows of these are in `events`; those whose row was not taken, because another stood under the same key."""
+    if not drafts:
+        return []
+    cursor.executemany(sql.ADD_EVENT, [draft.row for draft in drafts])
+    if cursor.rowcount == len(drafts):
+        return []
 
     def is_stored(draft: _Draft) -> bool:
         cursor.execute(sql.FIND_EVENT, draft.row[:2])

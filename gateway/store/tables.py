@@ -124,7 +124,10 @@ orders = Table(
     Index("orders_placed", "store_id", "placed_ms"),
     Index("orders_visitor", "store_id", "visitor_id"),
 )
-"""Every order Shopify told, with no personal data. `reason`: why no Purchase was queued for it; NULL when one was."""
+"""Every order that Shopify or a browser's Purchase told, with no personal data; only Shopify knows its name and value.
+
+`reason`: why no Purchase was queued for it; NULL when one was.
+"""
 
 reversals = Table(
     "reversals",

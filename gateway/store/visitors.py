@@ -5,11 +5,14 @@ Called by `gateway.store.record`. A visitor looked up once is kept, so that rece
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
+
+from msgspec import structs
 
 from gateway.model.consent import is_allowed
 from gateway.model.outcome import Dropped
-from gateway.model.visitor import Sighting, Visitor, newest_consent, only_consent, update_visitor
+from gateway.model.visitor import Sighting, Visitor, is_same_person, newest_consent, only_consent, update_visitor
 from gateway.store import rows, sql
 from gateway.store.receipt import UNGUESSABLE, Anchor, Receipt, Recorded
 from gateway.store.sql import Cursor
@@ -26,10 +29,11 @@ class Visitors:
 
     def take(self, receipt: Receipt) -> Recorded:
         """The receipt's visitor as it will stand after this transaction, or why there is none."""
-        visitor = self._find_visitor(receipt)
+        visitor = self._find_proven(receipt)
+        if visitor is None and receipt.is_browserless and (visitor := self._find_buyer(receipt)):
+            receipt = without_proof(receipt)
         if visitor is None and not receipt.may_create:
             return Recorded(dropped=Dropped.CONSENT)
-        is_new = visitor is None
         if visitor is None:
             visitor = self._make_visitor(receipt)
         elif is_allowed(receipt.mode, newest_consent(visitor.consent, receipt.sighting.consent)):
@@ -39,21 +43,22 @@ class Visitors:
             return Recorded(dropped=Dropped.CONSENT)
         kin = self._find_kin(receipt, visitor) if receipt.anchors else None
         self._link_anchors(receipt, visitor)
-        return Recorded(visitor=visitor, kin=kin, is_new=is_new)
+        return Recorded(visitor=visitor, kin=kin)
 
-    def _find_visitor(self, receipt: Receipt) -> Visitor | None:
+    def _find_proven(self, receipt: Receipt) -> Visitor | None:
+        """The visitor that a signature or an unguessable anchor leads to."""
         if receipt.known_id and (visitor := self._visitor(receipt.store_id, receipt.known_id)):
             return visitor
-        if receipt.is_browserless and (visitor := self._find_by_twin(receipt)):
-            return visitor
         for anchor in receipt.anchors:
-            is_proof = anchor.kind in UNGUESSABLE or receipt.is_browserless
-            if is_proof and (visitor := self._at(receipt.store_id, anchor)):
+            if anchor.kind in UNGUESSABLE and (visitor := self._at(receipt.store_id, anchor)):
                 return visitor
         return None
 
+    def _find_buyer(self, receipt: Receipt) -> Visitor | None:
+        """Who is meant as far as can be guessed: who told this very event before, or the same person elsewhere."""
+        return self._find_by_twin(receipt) or next(self._find_people(receipt), None)
+
     def _find_by_twin(self, receipt: Receipt) -> Visitor | None:
-        """The visitor whose browser told one of these very events before: who holds the event id is the buyer."""
         for queued in receipt.events:
             key = (receipt.store_id, queued.pixel_code, queued.event.event, queued.event.event_id)
             self._cursor.execute(sql.FIND_TWIN_VISITOR, key)
@@ -64,12 +69,17 @@ class Visitors:
 
     def _find_kin(self, receipt: Receipt, visitor: Visitor) -> Visitor | None:
         """The same person elsewhere, known by a guessable anchor: it enriches what TikTok gets and nothing else."""
-        for anchor in receipt.anchors:
-            if anchor.kind not in UNGUESSABLE:
-                kin = self._at(receipt.store_id, anchor)
-                if kin and kin.id != visitor.id and is_allowed(receipt.mode, kin.consent):
-                    return kin
+        for kin in self._find_people(receipt):
+            if kin.id != visitor.id and is_allowed(receipt.mode, kin.consent):
+                return kin
         return None
+
+    def _find_people(self, receipt: Receipt) -> Iterator[Visitor]:
+        """The visitors that guessable anchors lead to, but for those whose device is somebody else's by now."""
+        for anchor in receipt.anchors:
+            found = self._at(receipt.store_id, anchor) if anchor.kind not in UNGUESSABLE else None
+            if found and is_same_person(found.identity, receipt.sighting.identity):
+                yield found
 
     def _at(self, store_id: str, anchor: Anchor) -> Visitor | None:
         self._cursor.execute(sql.FIND_LINK, (store_id, anchor.kind, anchor.digest))
@@ -120,3 +130,13 @@ class Visitors:
         visitor = self._visitors[key]
         assert visitor is not None  # noqa: S101 - only keys of visitors in hand are noted
         return rows.from_visitor(key[0], visitor)
+
+
+def without_proof(receipt: Receipt) -> Receipt:
+    """What of a receipt may be kept with a visitor who was only guessed (contract 4.6).
+
+    Its unguessable anchors would hand that visitor's cookies to whoever holds them, and its click would be told to that
+    visitor's browser.
+    """
+    anchors = tuple(anchor for anchor in receipt.anchors if anchor.kind not in UNGUESSABLE)
+    return structs.replace(receipt, anchors=anchors, sighting=structs.replace(receipt.sighting, click=None))
