@@ -21,10 +21,14 @@ from gateway.intake.orders import OrderIntake
 from gateway.intake.people import People
 from gateway.intake.receive import Intake
 from gateway.intake.tokens import Tokens
+from gateway.ops.control import CONTROL_PATH, Seal
+from gateway.ops.desk import Desk
+from gateway.ops.schedule import keep_reconciled
 from gateway.settings import Settings, StoreSettings
 from gateway.store import Store
 from gateway.tiktok.client import TikTokClient
 from gateway.web.beacon import BeaconEndpoint
+from gateway.web.control import ControlEndpoint
 from gateway.web.front import Endpoint, Front
 from gateway.web.go import GoEndpoint
 from gateway.web.health import Readyz, healthz
@@ -40,7 +44,7 @@ KEEP_ALIVE_S = 75
 
 WEBHOOK_PATH = "/webhooks/shopify"
 
-STOP_S = 10
+STOP_S = 8
 """How long requests and deliveries under way may take to finish after SIGTERM."""
 
 
@@ -50,6 +54,7 @@ def build_gateway(settings: Settings, *, deliver: bool = True) -> Front:
     tokens = Tokens([key.get_secret_value() for key in settings.security.secret_keys])
     intake = Intake(tokens, store, settings.delivery)
     limiter = Limiter(settings.server.rate_limit)
+    desk = Desk(settings, tokens, store, now_ms)
     endpoints: dict[tuple[str, str], Endpoint] = {}
     for shop in settings.stores:
         endpoints.update(build_endpoints(shop, intake, tokens, limiter))
@@ -61,8 +66,9 @@ def build_gateway(settings: Settings, *, deliver: bool = True) -> Front:
             Route("/go", GoEndpoint(tokens, store, limiter).answer, methods=["GET"]),
             Route("/healthz", healthz),
             Route("/readyz", Readyz(store).answer),
+            Route(CONTROL_PATH, ControlEndpoint(desk.take, Seal(settings).fits), methods=["POST"]),
         ],
-        lifespan=lambda _app: run_lifespan(settings, store, deliver=deliver),
+        lifespan=lambda _app: run_lifespan(settings, store, desk, deliver=deliver),
     )
     return Front(settings, endpoints, routes)
 
@@ -79,15 +85,18 @@ def build_endpoints(
 
 
 @contextlib.asynccontextmanager
-async def run_lifespan(settings: Settings, store: Store, *, deliver: bool) -> AsyncIterator[None]:
+async def run_lifespan(settings: Settings, store: Store, desk: Desk, *, deliver: bool) -> AsyncIterator[None]:
     """The store is open and events are delivered while the server runs; then nothing is in flight or unwritten."""
     await store.start(now_ms())
     client = TikTokClient(settings.delivery.api_base)
     deliverer = Deliverer(settings, store, client)
     delivery = asyncio.create_task(deliverer.run(), name="delivery") if deliver else None
+    reconciling = asyncio.create_task(keep_reconciled(desk, settings), name="reconcile")
     try:
         yield
     finally:
+        reconciling.cancel()
+        await asyncio.wait([reconciling])
         if delivery:
             deliverer.stop()
             with contextlib.suppress(TimeoutError):

@@ -9,12 +9,16 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.errors import CommandError, GatewayError, SettingsError
-from gateway.settings import load_settings
+from gateway.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from gateway.ops.errands import Errand
+    from gateway.ops.screen import Screen
 
 app = typer.Typer(
     name="tag-gateway",
@@ -25,6 +29,7 @@ app = typer.Typer(
 )
 
 ConfigOption = Annotated[Path, typer.Option("--config", envvar="GATEWAY_CONFIG", help="The configuration file.")]
+StoreOption = Annotated[str | None, typer.Option("--store", help="The store's id; all stores without it.")]
 DEFAULT_CONFIG = Path("gateway.toml")
 
 
@@ -147,6 +152,21 @@ def check(config: ConfigOption = DEFAULT_CONFIG) -> None:
 
 
 @app.command()
+def install(config: ConfigOption = DEFAULT_CONFIG, store: StoreOption = None) -> None:
+    """Print what to paste where: DNS records, theme tag, custom pixel, webhooks, ad address.
+
+    Works offline and changes nothing. Piped, the texts are plain.
+    """
+    from gateway.ops.errands import choose_stores
+    from gateway.ops.install import build_install
+    from gateway.ops.screen import show_steps
+
+    settings = load_settings(config)
+    for chosen in choose_stores(settings, store):
+        show_steps(chosen.id, build_install(settings, chosen))
+
+
+@app.command()
 def serve(
     config: ConfigOption = DEFAULT_CONFIG,
     workers: Annotated[int, typer.Option(min=1, help="Processes; more than one needs PostgreSQL.")] = 1,
@@ -166,3 +186,69 @@ def serve(
     from gateway.app import run_server
 
     run_server(settings, deliver=not no_deliver)
+
+
+@app.command()
+def reconcile(
+    config: ConfigOption = DEFAULT_CONFIG,
+    store: StoreOption = None,
+    since: Annotated[
+        str, typer.Option(help="How far back to look for orders that were placed or changed, such as 30m, 6h or 7d.")
+    ] = "7d",
+    send: Annotated[bool, typer.Option("--send", help="Send what is missing.")] = False,
+) -> int:
+    """Compare Shopify's orders with what was delivered.
+
+    Tells how many were sent, are missing, or are deliberately not sent and why; ends with 1 while any is missing. Needs
+    access to the shop's Admin API. While a gateway is running, it does the work.
+    """
+    from gateway.ops.errands import Reconcile
+    from gateway.ops.reconcile import choose_shops, parse_since
+
+    since_s = parse_since(since)
+    settings = load_settings(config)
+    return _run(settings, Reconcile(tuple(shop.id for shop in choose_shops(settings, store)), since_s, send))
+
+
+@app.command()
+def erase(
+    config: ConfigOption = DEFAULT_CONFIG,
+    store: StoreOption = None,
+    email: Annotated[str | None, typer.Option(help="The person's email address.")] = None,
+    phone: Annotated[str | None, typer.Option(help="Their phone number, with its country code.")] = None,
+    customer: Annotated[str | None, typer.Option(help="Their customer id in Shopify.")] = None,
+    visitor: Annotated[str | None, typer.Option(help="The id of one of their visitors.")] = None,
+) -> int:
+    """Erase a person's data and print what was erased.
+
+    Visitors, links, events and what waits to be sent are gone for good; of their orders the bare numbers stay, so that
+    none is told again. While a gateway is running, it does the work.
+    """
+    from gateway.ops.erase import parse_person
+    from gateway.ops.errands import Erase, choose_stores
+
+    person = parse_person(email, phone, customer, visitor)
+    settings = load_settings(config)
+    return _run(settings, Erase(tuple(shop.id for shop in choose_stores(settings, store)), person))
+
+
+def _run(settings: Settings, errand: Errand) -> int:
+    """The errand is done, here or by the running gateway, and shown; the exit code."""
+    import asyncio
+
+    from gateway.ops.screen import Screen
+
+    screen = Screen()
+    asyncio.run(_show(settings, errand, screen))
+    return screen.tally.exit_code
+
+
+async def _show(settings: Settings, errand: Errand, screen: Screen) -> None:
+    from gateway.delivery.worker import now_ms
+    from gateway.ops.control import open_desk
+
+    async with open_desk(settings, now_ms) as desk:
+        with screen.progress():
+            async for report in desk.run(errand):
+                screen.show(report)
+        screen.finish(is_serving=desk.is_serving)

@@ -191,6 +191,72 @@ def test_ctrl_c_ends_a_command_quietly(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert capsys.readouterr() == ("", "")
 
 
+# -- install, reconcile and erase
+
+
+def test_install_prints_what_to_paste_where(capsys: pytest.CaptureFixture[str]):
+    main(INIT)
+    capsys.readouterr()
+
+    assert main(["install"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.startswith("== acme ==\n\n1. ")
+    for told in ("theme.liquid", "https://t.acme.com/webhooks/shopify", "https://t.acme.com/go?to=", "orders/paid"):
+        assert told in out
+    assert "\x1b" not in out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["install"], ["reconcile", "--since", "1d"], ["erase", "--email", "ada@example.com"]]
+)
+def test_a_store_that_is_not_there_is_told_with_those_that_are(
+    arguments: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    main(INIT)
+    capsys.readouterr()
+
+    assert main([*arguments, "--store", "beta"]) == 2
+    assert capsys.readouterr().err == "there is no store beta: it is one of acme\n"
+    assert not (folder / "data").exists()
+
+
+def test_reconcile_needs_to_be_let_in_by_shopify(capsys: pytest.CaptureFixture[str]):
+    main(INIT)
+    capsys.readouterr()
+
+    assert main(["reconcile"]) == 2
+    assert capsys.readouterr() == (
+        "",
+        "Shopify shows orders to apps alone: set client_id and client_secret, or admin_token, in [stores.shopify]\n",
+    )
+
+
+def test_reconcile_says_how_to_write_a_time(capsys: pytest.CaptureFixture[str]):
+    assert main(["reconcile", "--since", "yesterday"]) == 2
+    assert "--since" in capsys.readouterr().err
+
+
+def test_erase_needs_to_know_whom(capsys: pytest.CaptureFixture[str]):
+    assert main(["erase"]) == 2
+    assert capsys.readouterr().err == "whom? Name them with --email, --phone, --customer or --visitor\n"
+
+
+def test_erase_asks_before_anything_else_who_is_meant(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["erase", "--phone", "030 123456"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("--phone: write it with its country code")
+    assert "030" not in told
+
+
+def test_erase_works_on_an_empty_database(capsys: pytest.CaptureFixture[str]):
+    main(INIT)
+    capsys.readouterr()
+
+    assert main(["erase", "--email", "ada@example.com"]) == 0
+    assert capsys.readouterr() == ("acme: nothing is known of this person\n", "")
+
+
 # -- usage
 
 

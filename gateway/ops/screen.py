@@ -1,0 +1,126 @@
+"""What commands show: a progress bar and a table on a terminal, plain lines wherever else their output goes.
+
+Called by `gateway.cli` with the reports of `gateway.ops.desk` and the steps of `gateway.ops.install`. Results go to
+stdout, progress and trouble to stderr.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from gateway.ops.errands import Checked, Gone, Report, State, Trouble
+from gateway.ops.install import Step
+from gateway.ops.tally import Tally
+from gateway.store.erase import Erased
+
+LINE_EVERY = 250
+"""After so many orders a plain line tells how far it is."""
+LONGEST_LIST = 200
+
+
+class Screen:
+    """Shows reports as they come, and keeps their tally."""
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+        self._out = _build_console()
+        self._err = _build_console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed} orders"), TimeElapsedColumn(),
+            console=self._err, disable=not self._err.is_terminal,
+        )  # fmt: skip
+        self._tasks: dict[str, TaskID] = {}
+
+    @contextmanager
+    def progress(self) -> Iterator[None]:
+        """While the block runs, a terminal shows how far it is."""
+        with self._bar:
+            yield
+            for store_id, task in self._tasks.items():
+                self._bar.update(task, total=self.tally.count(store_id))
+
+    def show(self, report: Report) -> None:
+        """One more report."""
+        self.tally.add(report)
+        match report:
+            case Checked(store_id=store_id):
+                self._move(store_id)
+            case Gone(store_id=store_id, erased=erased):
+                _print(self._out, f"{store_id}: {tell_erased(erased)}")
+            case Trouble(store_id=store_id, sentence=sentence):
+                _print(self._err, f"{store_id}: {sentence}")
+
+    def _move(self, store_id: str) -> None:
+        if store_id not in self._tasks:
+            self._tasks[store_id] = self._bar.add_task(store_id, total=None)  # how many there are, Shopify does not say
+        count = self.tally.count(store_id)
+        self._bar.update(self._tasks[store_id], completed=count)
+        if count and count % LINE_EVERY == 0 and not self._err.is_terminal:
+            _print(self._err, f"{store_id}: {count} orders compared")
+
+    def finish(self, *, is_serving: bool) -> None:
+        """What all of it amounts to: how many orders stand where, and the names of those that are missing or were."""
+        if self.tally.store_ids:
+            self._out.print(self._build_table())
+            self._list_orders(is_serving)
+
+    def _build_table(self) -> Table:
+        table = Table("store", "orders", "state", "why", box=None, pad_edge=False, header_style="bold")
+        table.columns[1].justify = "right"
+        for store_id in self.tally.store_ids:
+            for state, reason, count in self.tally.list_counts(store_id):
+                table.add_row(store_id, str(count), state, reason)
+            table.add_row(store_id, str(self.tally.count(store_id)), "in all", "", end_section=True)
+        return table
+
+    def _list_orders(self, is_serving: bool) -> None:
+        mends = {
+            State.QUEUED: "the gateway is sending them" if is_serving else "they are sent once the gateway runs",
+            State.MISSING: "--send sends them",
+        }
+        for store_id in self.tally.store_ids:
+            for state, mend in mends.items():
+                if orders := self.tally.list_orders(store_id, state):
+                    _print(self._out, f"{store_id}, {state}: {_list(orders)}; {mend}")
+
+
+def tell_erased(erased: Erased) -> str:
+    """What was erased, in words."""
+    counts = {name: getattr(erased, name) for name in erased.__struct_fields__}
+    said = ", ".join(
+        f"{count} {name if count != 1 else name.removesuffix('s')}" for name, count in counts.items() if count
+    )
+    return f"erased {said}" if said else "nothing is known of this person"
+
+
+def show_steps(store_id: str, steps: Sequence[Step]) -> None:
+    """A store's steps, one under the other; what is to be pasted stands alone on its lines, to the letter."""
+    console = _build_console()
+    _print(console, f"== {store_id} ==\n", style="bold")
+    for number, step in enumerate(steps, 1):
+        _print(console, f"{number}. {step.title}", style="bold")
+        _print(console, f"   {step.where}", style="dim")
+        console.file.write(f"\n{step.text}\n\n")  # rich would turn tabs into spaces
+        for warning in step.warnings:
+            _print(console, f"   ! {warning}", style="yellow")
+        _print(console, "")
+
+
+def _build_console(*, stderr: bool = False) -> Console:
+    """Nothing in a text is taken for markup: a reason is TikTok's, a name the shop's."""
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def _print(console: Console, text: str, style: str | None = None) -> None:
+    """The text, never broken into lines."""
+    console.out(text, style=style, highlight=False)
+
+
+def _list(orders: Sequence[str]) -> str:
+    more = len(orders) - LONGEST_LIST
+    return ", ".join(orders[:LONGEST_LIST]) + (f" and {more} more" if more > 0 else "")
