@@ -54,6 +54,7 @@
   let first; // names this browser until the gateway has named it
   let user; // who the page says the visitor is; raw, so in memory only
   const idCallbacks = []; // of tg('ids'), until the gateway has answered once
+  const linked = {}; // other ids that lead back to the visitor, such as the cart's
 
   function cookie(name) {
     const found = ("; " + document.cookie).split("; " + name + "=")[1];
@@ -72,13 +73,10 @@
     }
   }
 
-  function ids() {
-    const companion = cookie("_tgc");
-    return isOpen() ? { companion, ttclid: click || cookie("ttclid"), ttp: cookie("_ttp") } : { companion };
-  }
+  const ids = () => ({ companion: cookie("_tgc"), ttclid: click || cookie("ttclid"), ttp: cookie("_ttp") });
 
   function tellIds() {
-    for (const callback of idCallbacks.splice(0)) safe(callback)(ids());
+    for (const callback of idCallbacks.splice(0)) safe(callback)(isOpen() ? ids() : {});
   }
 
   // ---- Consent: one gate, and one way to it ------------------------------------------------------------------------
@@ -107,6 +105,7 @@
     queue = [];
     user = first = isNews = undefined;
     writeOutbox([]);
+    if (watcher) watcher();
     if (cookie("_tgc")) post({ page, events: [] }).catch(() => {});
     tellIds();
   }
@@ -116,6 +115,7 @@
   let queue = []; // {page, event, tell}; `tell` makes the Pixel's copy, where that is ours to make
   let isStarted;
   let timer;
+  let watcher; // the add-on's: hears of each event, and with no event of a withdrawal
   const recorded = {}; // a Pixel passes its own calls on to its instances: each event counts once
 
   function record(name, properties, id, tell) {
@@ -124,6 +124,7 @@
     const event = { event: toText(name).slice(0, 100), event_id: id, at: now(), properties: clean(properties || {}) };
     queue.push({ page, event, tell });
     queue.splice(0, queue.length - MAX_HELD);
+    if (watcher) watcher(event);
     release();
   }
 
@@ -310,6 +311,14 @@
     observe();
   }
 
+  /** A script that waits for nothing, as those are that come this way. */
+  function load(source) {
+    const script = document.createElement("script");
+    script.src = source;
+    document.head.append(script);
+    return script;
+  }
+
   /** In the mode `drive` the base code is ours. Source: TikTok's base code, its slots and methods (Events API spec 7). */
   function loadPixel() {
     if (isDriven) return;
@@ -329,14 +338,11 @@
       ttq.instance = (code) => defer(ttq._i[code] || []);
       ttq.load = (code, options) => {
         const source = "https://analytics.tiktok.com/i18n/pixel/events.js";
-        const script = document.createElement("script");
         ttq._i[code] = [];
         ttq._i[code]._u = source;
         ttq._t[code] = now();
         ttq._o[code] = options;
-        script.async = true;
-        script.src = source + "?sdkid=" + code + "&lib=ttq";
-        document.head.append(script);
+        load(source + "?sdkid=" + code + "&lib=ttq");
       };
       defer(ttq);
     }
@@ -350,7 +356,8 @@
 
   const script = document.currentScript;
   const isOurs = script && script.src.split(/[?#]/)[0].endsWith(config.script);
-  const endpoint = new URL(config.collect, isOurs ? script.src : config.origin).href;
+  const toUrl = (path) => new URL(path, isOurs ? script.src : config.origin).href;
+  const endpoint = toUrl(config.collect);
   const tried = {};
   let memory = []; // the outbox, where localStorage is closed or full
   let isFull;
@@ -413,7 +420,7 @@
 
   /** A beacon as contract 4.1 has it. Without consent it says only who withdraws. */
   function toBody({ page, events }) {
-    const known = ids();
+    const known = isOpen() ? Object.assign(ids(), linked) : { companion: cookie("_tgc") };
     if (!known.companion) known.first = first;
     return JSON.stringify({ v: 1, sent_at: now(), page, consent, ids: known, user, events });
   }
@@ -480,7 +487,23 @@
       idCallbacks.push(callback);
       if (consent.marketing === false || (isOpen() && cookie("_tgc"))) tellIds();
     },
+    // Between the add-on and the core alone:
+    link(found) {
+      Object.assign(linked, found);
+      isNews = true;
+      release();
+    },
+    watch(callback) {
+      watcher = safe(callback);
+      for (const item of queue) watcher(item.event);
+    },
   };
+
+  /** What was said until now, by the add-on too, leaves together. */
+  function start() {
+    isStarted = true;
+    release();
+  }
 
   const begin = safe(() => {
     const early = window.tg || {};
@@ -496,8 +519,9 @@
     document.addEventListener("visibilitychange", hide);
     viewPage();
     Array.from(early.q || []).forEach(tg.q.push);
-    isStarted = true;
-    release();
+    const addon = config.addon && load(toUrl(config.addon));
+    if (addon) addon.onload = addon.onerror = start;
+    else start();
   });
 
   // A page that is rendered ahead of its visit begins with the visit.
