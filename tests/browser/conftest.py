@@ -14,6 +14,7 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from tests.browser.shop import Shop, open_shop
 from tests.browser.stack import CHROME
+from tests.browser.storefront import Storefront, open_storefront
 from tests.browsers import find_chromium
 
 HERE = Path(__file__).parent
@@ -83,6 +84,14 @@ async def page(visitor: BrowserContext) -> AsyncIterator[Page]:
 async def shop(request: pytest.FixtureRequest) -> AsyncIterator[Shop]:
     """The shop; `parametrize("shop", [{...}], indirect=True)` sets its store's settings."""
     async with open_shop(**getattr(request, "param", {})) as opened:
+        yield opened
+        assert not opened.refused, "the gateway would have refused a beacon"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def storefront(request: pytest.FixtureRequest) -> AsyncIterator[Storefront]:
+    """The shop as Shopify serves it, in consent mode `shopify`; settings as for `shop`."""
+    async with open_storefront(**getattr(request, "param", {})) as opened:
         yield opened
         assert not opened.refused, "the gateway would have refused a beacon"
 
