@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from gateway.ops.errands import Checked, Gone, Report, State, Trouble
-from gateway.ops.install import Step
 from gateway.ops.tally import Tally
 from gateway.store.erase import Erased
+
+if TYPE_CHECKING:
+    from gateway.ops.install import Step
 
 LINE_EVERY = 250
 """After so many orders a plain line tells how far it is."""
