@@ -9,7 +9,9 @@ import logging
 from functools import partial
 
 from gateway.intake.tokens import Tokens
+from gateway.model.normalise import hash_external_id
 from gateway.model.person import Person
+from gateway.model.visitor import Identity
 from gateway.settings import StoreSettings
 from gateway.store import Store
 from gateway.store.erase import Erased, erase_store, erase_visitor, find_people, forget_orders
@@ -32,21 +34,28 @@ class People:
 
         Raises: StoreUnavailable; then call again, nothing is done by halves that a second call does not finish.
         """
-        said = (
-            (AnchorKind.CUSTOMER, person.customer_id),
-            (AnchorKind.EMAIL, person.email),
-            (AnchorKind.PHONE, person.phone),
-        )
-        anchors = [one for kind, value in said for one in self._tokens.anchors(settings.id, kind, value)]
-        found = await self._store.run(lambda cursor: find_people(cursor, settings.id, anchors, person.order_ids))
         erased = Erased()
-        for visitor_id in dict.fromkeys([*found, *filter(None, [person.visitor_id])]):
+        for visitor_id in await self._find(settings, person):
             erased = erased.plus(
                 await self._store.run(partial(erase_visitor, store_id=settings.id, visitor_id=visitor_id))
             )
         await self._store.run(lambda cursor: forget_orders(cursor, settings.id, person.order_ids, now_ms))
         log.info("store %s: erased %d visitors, %d events", settings.id, erased.visitors, erased.events)
         return erased
+
+    async def _find(self, settings: StoreSettings, person: Person) -> list[str]:
+        """The ids of all visitors who are this person."""
+        said = (
+            (AnchorKind.CUSTOMER, person.customer_id),
+            (AnchorKind.EMAIL, person.email),
+            (AnchorKind.PHONE, person.phone),
+        )
+        anchors = [one for kind, value in said for one in self._tokens.anchors(settings.id, kind, value)]
+        identity = Identity(person.email, person.phone, hash_external_id(person.customer_id))
+        found = await self._store.read(
+            lambda connection: find_people(connection, settings.id, identity, anchors, person.order_ids)
+        )
+        return list(dict.fromkeys([*found, *filter(None, [person.visitor_id])]))
 
     async def erase_store(self, settings: StoreSettings) -> int:
         """Nothing of this store is left; how many rows went."""

@@ -5,15 +5,16 @@ Called by `gateway.ops.erase` and by Shopify's privacy webhooks, through `gatewa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
+from sqlalchemy import Connection, and_, false, or_, select, union
 
-from gateway.store import sql
+from gateway.model.visitor import Identity
 from gateway.store.receipt import Anchor
 from gateway.store.sql import Cursor
+from gateway.store.tables import events, links, orders, visitors
 
-_FIND_BUYER = "SELECT visitor_id FROM orders WHERE store_id = ? AND id = ? AND visitor_id IS NOT NULL"
 _ON_EVENTS = "WHERE store_id = ? AND id IN (SELECT id FROM events WHERE store_id = ? AND visitor_id = ?)"
 
 
@@ -32,16 +33,28 @@ class Erased(Struct, frozen=True):
         return Erased(*(getattr(self, mine) + getattr(other, theirs) for mine, theirs in pairs))
 
 
-def find_people(cursor: Cursor, store_id: str, anchors: Iterable[Anchor], order_ids: Iterable[str]) -> list[str]:
-    """The ids of all visitors that one of these anchors or orders leads to."""
-    found: dict[str, None] = {}
-    for anchor in anchors:
-        cursor.execute(sql.FIND_LINK, (store_id, anchor.kind, anchor.digest))
-        found.update((row[0], None) for row in cursor.fetchall())
-    for order_id in order_ids:
-        cursor.execute(_FIND_BUYER, (store_id, order_id))
-        found.update((row[0], None) for row in cursor.fetchall())
-    return list(found)
+def find_people(
+    connection: Connection, store_id: str, identity: Identity, anchors: Sequence[Anchor], order_ids: Sequence[str]
+) -> list[str]:
+    """The ids of all visitors who are, or ever were, this person, as far as anything stored tells.
+
+    A link leads to one visitor alone, the one with the newest click, and a shared device may be somebody else's by now.
+    So every visitor and event of the store is looked at: for rare acts, on a reading connection.
+    """
+    digests = {name: digest for name, digest in structs.asdict(identity).items() if digest}
+    linked = [and_(links.c.kind == anchor.kind, links.c.digest == anchor.digest) for anchor in anchors]
+    known = [visitors.c[name] == digest for name, digest in digests.items()]
+    told = [events.c.body.contains(digest) for digest in digests.values()]
+    bought = orders.c.id.in_(order_ids) & orders.c.visitor_id.is_not(None)
+    found = connection.scalars(
+        union(
+            select(links.c.visitor_id).where(links.c.store_id == store_id, or_(false(), *linked)),
+            select(visitors.c.id).where(visitors.c.store_id == store_id, or_(false(), *known)),
+            select(events.c.visitor_id).where(events.c.store_id == store_id, or_(false(), *told)),
+            select(orders.c.visitor_id).where(orders.c.store_id == store_id, bought),
+        )
+    )
+    return sorted(found)
 
 
 def erase_visitor(cursor: Cursor, store_id: str, visitor_id: str) -> Erased:
