@@ -13,7 +13,7 @@ from gateway.intake.click import find_click_id
 from gateway.intake.receive import expiry_ms
 from gateway.intake.tokens import Tokens
 from gateway.model.consent import ConsentMode
-from gateway.model.conversion import BuyerIds, Conversion, NotSent, OrderFacts, Reversal
+from gateway.model.conversion import BuyerIds, Conversion, NotSent, OrderFacts, Reason, Reversal
 from gateway.model.event import Event, User
 from gateway.model.normalise import hash_external_id
 from gateway.model.visitor import Click, Identity, Sighting
@@ -48,6 +48,7 @@ class OrderIntake:
         mode = ConsentMode(settings.consent)
         event = told.event if isinstance(told, Conversion) else None
         landed = find_click_id(event.page.url, settings.click_params) if event else None
+        events = self._queue(event, settings) if event else ()
         return await self._store.record(
             Receipt(
                 store_id=settings.id,
@@ -56,13 +57,13 @@ class OrderIntake:
                 new_id=uuid7().hex,
                 anchors=find_buyer_anchors(self._tokens, settings.id, ids),
                 sighting=_read_sighting(ids, landed, now_ms),
-                events=self._queue(event, settings) if event else (),
-                may_create=mode is ConsentMode.GRANTED and event is not None,
+                events=events,
+                may_create=mode is ConsentMode.GRANTED and bool(events),
                 is_browserless=True,
                 fallback=structs.replace(told.fallback, ttclid=landed) if isinstance(told, Conversion) else User(),
                 hold_unknown_ms=self._hold_ms(event),
                 webhook=webhook,
-                order=OrderNote(facts, told.reason if isinstance(told, NotSent) else None) if facts else None,
+                order=OrderNote(facts, _find_reason(told, events)) if facts else None,
                 reversal=reversal,
             )
         )
@@ -74,6 +75,13 @@ class OrderIntake:
     def _queue(self, event: Event, settings: StoreSettings) -> tuple[Queued, ...]:
         expires_ms = expiry_ms(event, self._delivery.max_age_h)
         return tuple(Queued(pixel.code, event, expires_ms) for pixel in settings.pixels if pixel.takes(event.event))
+
+
+def _find_reason(told: Conversion | NotSent | None, events: tuple[Queued, ...]) -> Reason | None:
+    """Why nothing of an order is queued; whether its visitor allows it, the store finds out."""
+    if isinstance(told, NotSent):
+        return told.reason
+    return None if events else Reason.NO_PIXEL
 
 
 def find_buyer_anchors(tokens: Tokens, store_id: str, ids: BuyerIds) -> tuple[Anchor, ...]:

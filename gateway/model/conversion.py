@@ -24,6 +24,7 @@ class Reason(StrEnum):
     UNPAID = "unpaid"  # told as paid, and is not
     ZERO_VALUE = "zero_value"  # an exchange, a gift, a replacement
     NO_ACCOUNT = "no_account"  # a customer without an account: a guest's order or a newsletter made the record
+    NO_PIXEL = "no_pixel"  # no configured pixel takes this event
     NO_CONSENT = "no_consent"  # its visitor is not known, or did not allow it
     ERASED = "erased"  # its person was erased
 

@@ -13,6 +13,7 @@ from gateway.model.visitor import (
     Identity,
     Sighting,
     Visitor,
+    is_same_person,
     merge_identity,
     newest_consent,
     only_consent,
@@ -208,3 +209,29 @@ def test_the_id_and_the_first_sight_never_change(all_seen):
     for sighting in all_seen:
         known = update_visitor(known, sighting)
     assert (known.id, known.first_seen_ms) == (VISITOR.id, VISITOR.first_seen_ms)
+
+
+# The same person
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (Identity(), Identity("e1", "p1", "x1"), True),
+        (Identity("e1"), Identity(phone="p1"), True),
+        (Identity("e1", "p1"), Identity("e1", "p2"), True),
+        (Identity("e1", None, "x1"), Identity("e2", None, "x1"), True),
+        (Identity("e1", None, "x1"), Identity("e1", None, "x2"), True),
+        (Identity("e1", "p1"), Identity("e2", "p1"), False),
+        (Identity("e1", "p1", "x1"), Identity(None, "p1", "x2"), False),
+        (Identity(phone="p1"), Identity(phone="p2"), False),
+        (Identity("e1", "p1"), Identity(phone="p2"), False),
+    ],
+    ids=[
+        "nothing known", "nothing to compare", "a second phone", "a second email of one customer",
+        "two ids of one email", "a phone that two share", "a phone of two customers", "two phones",
+        "another phone alone",
+    ],
+)  # fmt: skip
+def test_two_identities_can_be_one_person_or_cannot(one, other, same):
+    assert is_same_person(one, other) is is_same_person(other, one) is same
