@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 
+import phonenumbers  # noqa: F401 - takes a tenth of a second: at the start, not inside the first order's webhook
+
 from gateway.errors import Forbidden, GatewayError, Malformed, NotFound, Unauthorized
 from gateway.intake.orders import OrderIntake
 from gateway.intake.people import People
