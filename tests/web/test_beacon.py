@@ -124,6 +124,13 @@ async def test_too_many_beacons_of_one_address_wait(tmp_path: Path):
         assert other.status_code == 204
 
 
+async def test_all_of_an_ipv6_network_is_one_client(tmp_path: Path):
+    async with running_gateway(make_settings(tmp_path, server={"rate_limit": "1/minute"})) as gateway:
+        clients = ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:3::1")
+        answers = [await gateway.beacon(make_beacon(), headers={"x-forwarded-for": client}) for client in clients]
+        assert [answer.status_code for answer in answers] == [204, 429, 204]
+
+
 async def test_the_custom_pixel_counts_toward_the_same_limit(tmp_path: Path):
     async with running_gateway(make_settings(tmp_path, server={"rate_limit": "1/minute"})) as gateway:
         assert (await gateway.px(make_beacon())).status_code == 200

@@ -199,6 +199,15 @@ async def test_a_click_cookie_that_no_click_id_can_be_is_not_kept(browser: Brows
     assert "ttclid" not in read_set_cookies(response)
 
 
+@pytest.mark.parametrize("bad", ["a b", 'a"b', "a,b", "x" * 201])
+@pytest.mark.parametrize("way", ["cookie", "ids"])
+async def test_a_ttp_that_none_can_be_is_not_kept(browser: Browser, bad: str, way: str):
+    browser.cookies = {"_ttp": bad} if way == "cookie" else {}
+    response = await browser.beacon(ids={"ttp": bad} if way == "ids" else {})
+    assert response.status_code == 204
+    assert "_ttp" not in read_set_cookies(response)
+
+
 async def test_a_cookie_signed_by_an_older_key_is_good_and_renewed_with_the_newest(tmp_path: Path):
     old, new = "o" * 32, "n" * 32
     async with running_gateway(make_settings(tmp_path, security={"secret_keys": [old]})) as gateway:

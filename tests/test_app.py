@@ -1,0 +1,109 @@
+"""The whole gateway: what it wires together works together, starts in one piece and stops without loss."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+import pytest
+
+from gateway.app import KEEP_ALIVE_S, build_server
+from gateway.demo.fake_tiktok import DEMO_PIXEL, DEMO_TOKEN, FakeTikTok
+from gateway.errors import StoreLocked
+from tests.beacons import PAGE, Browser, make_beacon, make_event
+from tests.servers import CLIENT_IP, USER_AGENT, make_settings, running_gateway, running_process
+
+CLICK = "E.C.P.the-click"
+LANDED = {**PAGE, "url": f"https://www.acme.com/products/tee?ttclid={CLICK}"}
+
+
+async def test_a_click_a_view_and_a_purchase_reach_tiktok(tmp_path: Path):
+    tiktok = FakeTikTok()
+    pixels = [{"code": DEMO_PIXEL, "access_token": DEMO_TOKEN}]
+    async with tiktok.serve() as url:
+        settings = make_settings(tmp_path, pixels=pixels, delivery={"api_base": url})
+        async with running_gateway(settings, deliver=True) as gateway:
+            browser = Browser(gateway)
+            await browser.beacon(make_event(event_id="view-1"), page=LANDED, ids={"ttp": "2theirTTP"})
+            await browser.beacon(make_event("Purchase", event_id="purchase_1"), user={"email": "ada@example.com"})
+            await tiktok.until(lambda: len(tiktok.events) == 2)
+            await gateway.drained()
+            assert {event["fate"] for event in gateway.events} == {"accepted"}
+    sent = {event["event_id"]: event for event in tiktok.events}
+    for event in sent.values():
+        user = event["user"]
+        assert (user["ttclid"], user["ttp"], user["ip"], user["user_agent"]) == (
+            CLICK,
+            "2theirTTP",
+            CLIENT_IP,
+            USER_AGENT,
+        )
+    assert sent["view-1"]["page"]["url"] == LANDED["url"]
+    assert sent["view-1"]["properties"]["value"] == 20
+    assert "email" in sent["purchase_1"]["user"]
+
+
+async def test_what_is_not_delivered_here_stays_queued(tmp_path: Path):
+    async with running_gateway(make_settings(tmp_path), deliver=False) as gateway:
+        await gateway.beacon(make_beacon())
+    assert len(gateway.outbox) == 1
+
+
+async def test_what_waited_in_one_process_is_delivered_by_the_next(tmp_path: Path):
+    pixels = [{"code": DEMO_PIXEL, "access_token": DEMO_TOKEN}]
+    async with running_gateway(make_settings(tmp_path, pixels=pixels)) as gateway:
+        await gateway.beacon(make_beacon(make_event(event_id="view-1")))
+    tiktok = FakeTikTok()
+    async with tiktok.serve() as url:
+        settings = make_settings(tmp_path, pixels=pixels, delivery={"api_base": url})
+        async with running_gateway(settings, deliver=True):
+            await tiktok.until(lambda: tiktok.events)
+    assert tiktok.events[0]["event_id"] == "view-1"
+
+
+async def test_a_database_has_one_gateway_at_a_time(tmp_path: Path):
+    settings = make_settings(tmp_path)
+    async with running_gateway(settings):
+        with pytest.raises(StoreLocked):
+            build_server(settings)
+    async with running_gateway(settings) as gateway:
+        assert (await gateway.beacon(make_beacon())).status_code == 204
+
+
+async def test_a_process_told_to_stop_ends_in_order_with_everything_on_disk(tmp_path: Path):
+    async with running_process(tmp_path, "--no-deliver") as gateway:
+        assert gateway.process
+        answers = await asyncio.gather(*(gateway.beacon(make_beacon()) for _ in range(20)))
+        gateway.process.send_signal(signal.SIGTERM)
+        assert await gateway.process.wait() in (0, -signal.SIGTERM)
+        assert {answer.status_code for answer in answers} == {204}
+        assert len(gateway.events) == 20
+
+
+async def test_nothing_about_a_visitor_is_logged(tmp_path: Path):
+    secrets = {"user": {"email": "ada@example.com", "phone": "+493012345678"}, "ids": {"cart": "cart-7"}}
+    async with running_process(tmp_path) as gateway:
+        browser = Browser(gateway)
+        await browser.beacon(page=LANDED, **secrets)
+        await browser.go(f"to=/x&ttclid={CLICK}2")
+        await gateway.beacon(b'{"v":1,"user":"ada@example.com"}')
+        await gateway.px(make_beacon(page=LANDED, **secrets))
+        assert gateway.process
+        gateway.process.send_signal(signal.SIGTERM)
+        await gateway.process.wait()
+    log = "".join(gateway.log)
+    assert log
+    for private in ("ada@", "3012345678", "cart-7", CLICK, CLIENT_IP, browser.visitor_id, "token-of-a-test"):
+        assert private not in log
+
+
+async def test_connections_outlast_a_proxys_idle_time(tmp_path: Path):
+    """The Caddyfile and most load balancers keep an idle connection for a minute; ours must not close it first."""
+    assert build_server(make_settings(tmp_path)).config.timeout_keep_alive == KEEP_ALIVE_S > 60
+
+
+async def test_answers_do_not_tell_what_software_sends_them(tmp_path: Path):
+    async with running_gateway(make_settings(tmp_path)) as gateway:
+        for path in ("/healthz", "/nothing", "/go"):
+            assert "server" not in (await gateway.request("GET", path)).headers
