@@ -29,7 +29,7 @@ PRAGMAS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA busy_timeout = 5000",
     "PRAGMA foreign_keys = ON",
-    "PRAGMA cache_size = -16000",  # 16 MB: the hot index pages of a busy store
+    "PRAGMA cache_size = -4000",  # 4 MB a connection; the system caches the file itself
     "PRAGMA wal_autocheckpoint = 4000",
     "PRAGMA journal_size_limit = 67108864",
 )
