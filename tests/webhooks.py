@@ -29,7 +29,7 @@ from gateway.delivery.worker import Deliverer
 from gateway.demo.fake_tiktok import FakeTikTok
 from gateway.intake.tokens import Tokens
 from tests.beacons import PAGE, Browser, make_event
-from tests.servers import PIXEL, SECRET_KEY, Gateway, make_settings, running_gateway
+from tests.servers import PIXEL, SECRET_KEY, Gateway, make_settings, make_tree, running_gateway
 from tests.shopify.payloads import web_order
 
 START_MS = 1_790_000_000_000  # 2026-09-21T14:13:20Z
@@ -68,6 +68,31 @@ def to_attributes(companion: str) -> list[dict[str, str]]:
 def sign(body: bytes, secret: str = SECRET) -> str:
     """The value of X-Shopify-Hmac-Sha256."""
     return base64.b64encode(hmac.digest(secret.encode(), body, "sha256")).decode()
+
+
+def make_store(name: str, **said: Any) -> dict[str, Any]:
+    """The settings of one of several stores of a gateway, each before a shop of its own."""
+    usual = {
+        "id": name,
+        "host": f"t.{name}.com",
+        "origins": [f"https://www.{name}.com"],
+        "cookie_domain": f"{name}.com",
+        "shopify": {"shop": f"{name}.myshopify.com", "webhook_secrets": [f"the-secret-of-{name}"]},
+    }
+    store: dict[str, Any] = make_tree(**usual | said)["stores"][0]
+    return store
+
+
+async def tell(gateway: Gateway, name: str, topic: str, told: Any, host: str | None = None) -> int:
+    """The status that a webhook of this store's shop is answered with, at another host if one is named."""
+    body = json.dumps(told).encode()
+    headers = {
+        "host": host or f"t.{name}.com",
+        "x-shopify-hmac-sha256": sign(body, f"the-secret-of-{name}"),
+        "x-shopify-topic": topic,
+        "x-shopify-webhook-id": "w-1",
+    }
+    return (await gateway.request("POST", "/webhooks/shopify", content=body, headers=headers)).status_code
 
 
 class Clock:
