@@ -33,12 +33,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Settings, int, bool]]:
+def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Settings, bool]]:
     """What `serve` handed to the application."""
-    calls: list[tuple[Settings, int, bool]] = []
+    calls: list[tuple[Settings, bool]] = []
 
-    def run_server(settings: Settings, workers: int = 1, deliver: bool = True) -> None:
-        calls.append((settings, workers, deliver))
+    def run_server(settings: Settings, *, deliver: bool = True) -> None:
+        calls.append((settings, deliver))
 
     monkeypatch.setitem(sys.modules, "gateway.app", SimpleNamespace(run_server=run_server))
     return calls
@@ -119,24 +119,24 @@ def test_the_environment_may_name_the_file_and_the_option_wins(
 # -- serve and demo
 
 
-def test_serve_runs_one_delivering_process(served: list[tuple[Settings, int, bool]]):
+def test_serve_runs_one_delivering_process(served: list[tuple[Settings, bool]]):
     main(INIT)
 
     assert main(["serve"]) == 0
-    ((settings, workers, deliver),) = served
+    ((settings, deliver),) = served
     assert settings.store_for_host("t.acme.com") is not None
-    assert (workers, deliver) == (1, True)
+    assert deliver is True
 
 
-def test_serve_can_leave_delivery_to_others(served: list[tuple[Settings, int, bool]]):
+def test_serve_can_leave_delivery_to_others(served: list[tuple[Settings, bool]]):
     main(INIT)
 
     assert main(["serve", "--no-deliver"]) == 0
-    assert served[0][2] is False
+    assert served[0][1] is False
 
 
 def test_more_workers_need_postgresql(
-    folder: Path, served: list[tuple[Settings, int, bool]], capsys: pytest.CaptureFixture[str]
+    folder: Path, served: list[tuple[Settings, bool]], capsys: pytest.CaptureFixture[str]
 ):
     main(INIT)
     capsys.readouterr()
@@ -149,7 +149,7 @@ def test_more_workers_need_postgresql(
 
     edit(folder / "gateway.toml", "sqlite:///data/gateway.db", "postgresql://db/gateway")
     assert main(["serve", "--workers", "2"]) == 0
-    assert served[0][1] == 2
+    assert len(served) == 1
 
 
 @pytest.mark.parametrize(("error", "code"), [(StoreLocked("in use"), 1), (CommandError("in use"), 2)])

@@ -30,7 +30,7 @@ query Orders($first: Int!, $after: String, $query: String!) {{
   orders(first: $first, after: $after, query: $query, sortKey: UPDATED_AT) {{
     page_info: pageInfo {{ has_next: hasNextPage  end: endCursor }}
     nodes {{
-      id: legacyResourceId  test  email  phone
+      id: legacyResourceId  name  test  email  phone
       source_name: sourceName  financial_status: displayFinancialStatus
       created_at: createdAt  processed_at: processedAt  cancelled_at: cancelledAt
       cart_token: cartToken  checkout_token: checkoutToken

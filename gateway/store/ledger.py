@@ -19,7 +19,7 @@ _NOTE_ORDER = """
     INSERT INTO orders (store_id, id, name, visitor_id, placed_ms, heard_ms, value, currency, reason)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (store_id, id) DO UPDATE SET
-        name = excluded.name,
+        name = coalesce(excluded.name, orders.name),
         visitor_id = coalesce(excluded.visitor_id, orders.visitor_id),
         placed_ms = excluded.placed_ms,
         heard_ms = excluded.heard_ms,
