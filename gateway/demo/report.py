@@ -1,38 +1,39 @@
 """Prints what happens, as it happens: who did what, what the gateway answered, what TikTok took and by what it matches.
 
-Fed by the `tap`s around the gateway and the fake TikTok and by the `script`; shows the `verdict`. On a terminal in
-colour, elsewhere in plain lines.
+Fed by the `tap`s around the gateway and the fake TikTok (`hearing` understands them) and by the `script`; shows the
+`verdict`. On a terminal in colour, elsewhere in plain lines.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from msgspec import Struct
+from msgspec import Struct, field
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gateway.demo.site import COLLECT_PATH
+from gateway.demo.hearing import HEARD, STORED, Telling, read_click, read_tellings
 from gateway.demo.tap import Exchange
 from gateway.demo.verdict import Expected, Key, read_key
 
 _SHORT_NAMES = {"ttclid": "ttclid", "ttp": "ttp", "email": "email", "ip": "ip", "user_agent": "ua"}
-STORED = "stored"
-_WIDTH = 140
+_COLUMNS = ("shopper", "event", "event id", "told by", "expected", "gateway", "TikTok", "matched by")
+_WIDTH = 160
 """Characters of a line where no terminal says how many fit."""
 
 
 class Heard(Struct):
-    """One event on its way: who caused it, what became of it at the gateway, and the event as TikTok accepted it."""
+    """One event on its way: whose it is, who told the gateway of it, the first answer, and what TikTok accepted."""
 
-    who: str
-    pixel: str = ""
+    who: str = ""
+    told_by: list[str] = field(default_factory=list)
     fate: str = "never came"
     accepted: dict[str, Any] | None = None
 
@@ -44,6 +45,7 @@ class Report:
         self._console = console
         self._names = names
         self._heard: dict[Key, Heard] = {}
+        self._clicks: dict[str, str] = {}
         is_unicode = console.encoding.lower().startswith("utf")
         self._yes, self._no, self._arrow = ("✓", "·", "→") if is_unicode else ("yes", "-", "->")
 
@@ -58,32 +60,32 @@ class Report:
     # The gateway's side
 
     def on_gateway(self, exchange: Exchange) -> None:
-        """A request to the gateway is shown, if it is an ad click or a beacon."""
-        who = self._names.get(exchange.client, "you")
+        """A request to the gateway is shown, if it is an ad click, a beacon or a webhook."""
         if exchange.path == "/go":
-            self._tell_landing(who, exchange)
-        elif exchange.path == COLLECT_PATH and exchange.method == "POST":
-            self._tell_beacon(who, exchange)
+            self._show_landing(exchange)
+        for telling in read_tellings(exchange):
+            self._keep(telling)
+            self._show_telling(telling, exchange)
 
-    def _tell_landing(self, who: str, exchange: Exchange) -> None:
+    def _keep(self, telling: Telling) -> None:
+        if telling.event_id:
+            heard = self._heard.setdefault((telling.event, telling.event_id), Heard(fate=telling.fate))
+            heard.told_by.append(telling.by)
+            named = self._name(telling.ip) if telling.ip else self._clicks.get(telling.click_id, "")
+            heard.who = heard.who or named
+
+    def _show_landing(self, exchange: Exchange) -> None:
+        self._clicks[read_click(exchange.query)] = self._name(exchange.client)
         kept = "cookies set" if "set-cookie" in exchange.headers else "nothing stored: consent is not known yet"
         path = urlsplit(exchange.headers.get("location", "")).path
-        self._print(
-            who, "", f"  {self._arrow} gateway  {'ad click':<17}", "cyan", f"{exchange.status} to {path}; {kept}"
-        )
+        self._show_at_gateway(self._name(exchange.client), "ad click", f"{exchange.status} to {path}; {kept}")
 
-    def _tell_beacon(self, who: str, exchange: Exchange) -> None:
-        events = _read_events(exchange.body)
-        if not events:
-            self._tell_answer(who, "(who it is)", exchange.status, to_fate(exchange, {}))
-        for said in events:
-            key = (str(said.get("event")), str(said.get("event_id")))
-            fate = to_fate(exchange, said)
-            self._heard.setdefault(key, Heard(who, str(said.get("pixel", "")), fate))
-            self._tell_answer(who, key[0], exchange.status, fate)
+    def _show_telling(self, telling: Telling, exchange: Exchange) -> None:
+        who, what = ("shop", telling.by) if telling.is_webhook else (self._name(telling.ip), telling.event)
+        told = Text(f"{exchange.status} {telling.fate}", "green" if telling.fate in (STORED, HEARD) else "yellow")
+        self._show_at_gateway(who, what, Text.assemble(told, (f"   {telling.note}", "dim")))
 
-    def _tell_answer(self, who: str, what: str, status: int, fate: str) -> None:
-        told = Text(f"{status} {fate}", "green" if fate == STORED else "yellow")
+    def _show_at_gateway(self, who: str, what: str, told: str | Text) -> None:
         self._print(who, "", f"  {self._arrow} gateway  {what:<17}", "cyan", told)
 
     # TikTok's side
@@ -92,8 +94,8 @@ class Report:
         """A request to TikTok is shown event by event, with its answer."""
         answer = json.loads(exchange.answer or b"{}")
         for event in json.loads(exchange.body).get("data", []):
-            key = (event.get("event"), event.get("event_id"))
-            heard = self._heard.setdefault(key, Heard("?"))
+            heard = self._heard.setdefault((event.get("event"), event.get("event_id")), Heard())
+            heard.who = heard.who or self._name(event["user"].get("ip", ""))
             if answer.get("code") == 0:
                 heard.accepted = event
                 told = Text.assemble(("accepted  ", "green"), self._to_marks(event))
@@ -113,8 +115,8 @@ class Report:
 
     def summarize(self, expected: Sequence[Expected], differences: Sequence[str], sentence: str) -> None:
         """The table of every event, what differs, and in a sentence what that means."""
-        table = Table(box=SIMPLE_HEAD, title="Every event, and how far it came", title_justify="left", padding=(0, 1))
-        for name in ("shopper", "event", "event id", "Pixel", "expected", "gateway", "TikTok", "matched by"):
+        table = Table(box=SIMPLE_HEAD, title="Every event, and how far it came", title_justify="left")
+        for name in _COLUMNS:
             table.add_column(name, overflow="fold")
         owners = {one.key: one.who for one in expected}
         missed = {key: Heard(who) for key, who in owners.items() if key not in self._heard}
@@ -127,18 +129,20 @@ class Report:
         self.note(sentence, "bold red" if differences else "bold green")
 
     def _to_cells(self, key: Key, heard: Heard, is_expected: bool) -> list[str]:
-        said = "accepted" if heard.accepted else self._no
         keys = [name for key, name in _SHORT_NAMES.items() if heard.accepted and read_key(heard.accepted, key)]
-        told = [
+        return [
             heard.who,
             key[0],
             _shorten(key[1]),
-            heard.pixel,
+            ", ".join(_to_times(by, times) for by, times in Counter(heard.told_by).items()),
             self._yes if is_expected else self._no,
             heard.fate,
-            said,
+            "accepted" if heard.accepted else self._no,
+            " ".join(keys) or self._no,
         ]
-        return [*told, " ".join(keys) or self._no]
+
+    def _name(self, ip: str) -> str:
+        return self._names.get(ip, "you")
 
     def _print(self, who: str, who_style: str, what: str, style: str, then: str | Text = "") -> None:
         clock = datetime.now().astimezone().strftime("%H:%M:%S.%f")[:-3]
@@ -153,24 +157,12 @@ def build_console() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=_WIDTH)
 
 
-def to_fate(exchange: Exchange, said: Mapping[str, Any]) -> str:
-    """What became of one event of a beacon at the gateway, in a word or three."""
-    dropped = exchange.headers.get("x-dropped")
-    if dropped in (None, "page_view") and (said.get("event"), said.get("pixel")) == ("Pageview", "fired"):
-        return "the Pixel's own"
-    if exchange.status != 204:
-        return "refused"
-    return f"dropped: {dropped}" if dropped else STORED
-
-
-def _read_events(body: bytes) -> list[dict[str, Any]]:
-    try:
-        events = json.loads(body).get("events", [])
-    except (ValueError, AttributeError):
-        return []
-    return [event for event in events if isinstance(event, dict)] if isinstance(events, list) else []
-
-
 def _shorten(event_id: str) -> str:
-    """Enough of an id to tell it from the others: the start of a UUIDv7 is but the time."""
+    """Enough of an id to tell it from the others: the step is said beside it, and a UUIDv7 begins with the time."""
+    if event_id.startswith("checkout_"):
+        return event_id[:17] + "…"
     return event_id if len(event_id) <= 24 else f"…{event_id[-12:]}"
+
+
+def _to_times(by: str, times: int) -> str:
+    return by if times == 1 else f"{by} twice" if times == 2 else f"{by} {times} times"

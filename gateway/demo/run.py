@@ -18,11 +18,11 @@ from gateway.demo.shopper import Shopper
 from gateway.demo.stage import HOLD_S, Stage, open_stage, take_port
 from gateway.demo.verdict import Expected, find_differences, find_traces
 
-PATIENCE_S = HOLD_S + 7.0
-"""How long after the last beacon everything must have arrived."""
+PATIENCE_S = HOLD_S + 8.0
+"""How long after the last webhook everything must have arrived."""
 
-QUIET_S = 0.7
-"""How long to listen for what should not come any more: longer than the gateway lingers to fill a batch."""
+QUIET_S = HOLD_S + 0.7
+"""How long to listen for what should not come at all: longer than the gateway holds a Purchase and fills a batch."""
 
 PACE_S = 0.5
 """Between a shopper's steps, when somebody watches."""
@@ -66,9 +66,10 @@ def heed_signals() -> None:
 
 
 async def perform(stage: Stage, report: Report, pace_s: float) -> bool:
-    """The shoppers have shopped, TikTok has heard of it, and the verdict is shown; whether it is good."""
+    """The shoppers have shopped, the shop and TikTok have heard of it, and the verdict is shown; whether it is good."""
     shoppers = await play(stage.site, report.say, lambda: asyncio.sleep(pace_s))
     expected = [one for shopper in shoppers for one in shopper.expected]
+    await stage.courier.wait()
     await wait_for_tiktok(stage, expected)
     differences = find_differences(expected, stage.tiktok.records)
     differences += find_trouble(stage, next(one for one in shoppers if one.name == CLEO.name))
@@ -86,9 +87,8 @@ async def wait_for_tiktok(stage: Stage, expected: Sequence[Expected]) -> None:
 
 def find_trouble(stage: Stage, refuser: Shopper) -> list[str]:
     """A sentence for each trace of somebody who refused."""
-    marks = [refuser.click_id, refuser.browser.persona.ip]
     cookies = [f"{refuser.name} refused and was given the cookie {name}" for name in refuser.traces]
-    return cookies + find_traces(stage.folder, marks)
+    return cookies + find_traces(stage.folder, refuser.marks)
 
 
 def to_sentence(expected: Sequence[Expected], differences: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from msgspec import Struct
 DOMAIN = "acme.localhost"
 STORE_HOST = f"www.{DOMAIN}"
 GATEWAY_HOST = f"t.{DOMAIN}"
+SHOP = "acme-demo.myshopify.com"
 SCRIPT_PATH = "/a7/w.js"
 COLLECT_PATH = "/a7/q"
 

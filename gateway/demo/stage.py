@@ -20,11 +20,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.app import build_gateway
 from gateway.demo.fake_tiktok import DEMO_PIXEL, FakeTikTok, serving
-from gateway.demo.site import COLLECT_PATH, DOMAIN, GATEWAY_HOST, SCRIPT_PATH, Site
+from gateway.demo.site import COLLECT_PATH, DOMAIN, GATEWAY_HOST, SCRIPT_PATH, SHOP, Site
 from gateway.demo.storefront import build_storefront
 from gateway.demo.tap import Exchange, Tap
+from gateway.demo.webhooks import Courier
 from gateway.errors import CommandError
-from gateway.settings import Settings, parse_settings
+from gateway.ops.install import render_custom_pixel
+from gateway.settings import Settings, StoreSettings, parse_settings
 from gateway.web.front import read_host
 
 DEFAULT_PORT = 8000
@@ -33,7 +35,7 @@ LOOPBACK = "127.0.0.1"
 GUEST_IP = "203.0.113.77"
 """The address of whoever shops from this machine, as TikTok takes public ones only. Source: RFC 5737."""
 
-HOLD_S = 3
+HOLD_S = 2
 """How long a browser's Purchase waits for its webhook: long enough to see it, short enough to wait for it."""
 
 _CONFIG = """
@@ -56,6 +58,9 @@ consent = "required"
 [[stores.pixels]]
 code = "{pixel}"
 access_token = "{token}"
+[stores.shopify]
+shop = "{shop}"
+webhook_secrets = ["{webhook_secret}"]
 """
 
 
@@ -64,6 +69,7 @@ class Stage(Struct, frozen=True):
 
     site: Site
     tiktok: FakeTikTok
+    courier: Courier
     folder: Path
 
 
@@ -73,17 +79,24 @@ async def open_stage(
 ) -> AsyncIterator[Stage]:
     """Everything is up while the block runs; afterwards the gateway has stopped in order, and then TikTok has."""
     site = Site(sock.getsockname()[1], DEMO_PIXEL)
-    token = secrets.token_urlsafe(24)
+    token, webhook_secret = secrets.token_urlsafe(24), secrets.token_hex(32)
     tiktok = FakeTikTok({DEMO_PIXEL: token})
     tiktok_sock, tiktok_url = serving.bind()
     async with serving.serve(Tap(tiktok.app, on_tiktok), tiktok_sock):
-        settings = build_settings(site, token, tiktok_url, folder)
+        settings = build_settings(site, token, webhook_secret, tiktok_url, folder)
         gateway = Tap(build_gateway(settings), on_gateway)
-        async with _serve(ByHost(gateway, build_storefront(site)), sock):
-            yield Stage(site, tiktok, folder)
+        async with contextlib.aclosing(Courier(site, webhook_secret)) as courier:
+            store = build_storefront(site, write_custom_pixel(settings.stores[0], site), courier)
+            async with _serve(ByHost(gateway, store), sock):
+                yield Stage(site, tiktok, courier, folder)
 
 
-def build_settings(site: Site, token: str, tiktok_url: str, folder: Path) -> Settings:
+def write_custom_pixel(store: StoreSettings, site: Site) -> str:
+    """What `tag-gateway install` shows to paste, with the gateway's address here: no TLS, and a port."""
+    return render_custom_pixel(store).replace(f"https://{GATEWAY_HOST}", site.gateway_url)
+
+
+def build_settings(site: Site, token: str, webhook_secret: str, tiktok_url: str, folder: Path) -> Settings:
     """The gateway's configuration, with a fresh key and its database in this folder."""
     text = _CONFIG.format(
         key=secrets.token_urlsafe(48),
@@ -96,6 +109,8 @@ def build_settings(site: Site, token: str, tiktok_url: str, folder: Path) -> Set
         collect_path=COLLECT_PATH,
         pixel=site.pixel_code,
         token=token,
+        shop=SHOP,
+        webhook_secret=webhook_secret,
     )
     return parse_settings(text, folder, {})
 

@@ -5,19 +5,23 @@ Put by `stage` around the gateway and around the fake TikTok, so that what is sh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class Exchange(Struct):
-    """A request and its answer. `client` is the address after the trusted-proxy walk; header names are lower case."""
+    """A request and its answer. `client` is the address after the trusted-proxy walk.
+
+    Shape: `sent` and `headers` are the request's and the answer's headers, names in lower case.
+    """
 
     client: str
     method: str
     path: str
     query: str
+    sent: dict[str, str] = {}
     body: bytes = b""
     status: int = 0
     headers: dict[str, str] = {}
@@ -35,7 +39,9 @@ class Tap:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = Exchange(scope["client"][0], scope["method"], scope["path"], scope["query_string"].decode("latin-1"))
+        query = scope["query_string"].decode("latin-1")
+        sent = read_headers(scope["headers"])
+        exchange = Exchange(scope["client"][0], scope["method"], scope["path"], query, sent)
 
         async def receive_too() -> Message:
             message = await receive()
@@ -45,9 +51,14 @@ class Tap:
         async def send_too(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
-                exchange.headers = {name.decode(): value.decode("latin-1") for name, value in message["headers"]}
+                exchange.headers = read_headers(message["headers"])
             exchange.answer += message.get("body", b"")
             await send(message)
 
         await self._app(scope, receive_too, send_too)
         self._tell(exchange)
+
+
+def read_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """ASGI's headers as text, by name."""
+    return {name.decode(): value.decode("latin-1") for name, value in raw}

@@ -90,6 +90,7 @@ window.demoPanel = (function () {
 
   addEventListener("DOMContentLoaded", () => {
     const panel = document.getElementById("panel");
+    if (!window.TiktokAnalyticsObject) pixel = "none in the checkout";
     panel.open = sessionStorage.getItem("demo-panel-open") === "yes";
     panel.addEventListener("toggle", () => sessionStorage.setItem("demo-panel-open", panel.open ? "yes" : "no"));
     part("block").addEventListener("click", () => {

@@ -25,6 +25,7 @@
     document.cookie = `${CONSENT}=${choice}; Path=/; Max-Age=${DAYS_180}; SameSite=Lax`;
     banner.hidden = true;
     tellConsent(choice);
+    dispatchEvent(new Event("demo:consent"));
   }
 
   for (const button of document.querySelectorAll("[data-consent]"))
@@ -54,6 +55,7 @@
     const item = await response.json();
     const quantity = Number(said.get("quantity")) || 1;
     ttq.track("AddToCart", toProperties(item, quantity));
+    demoPixels.publish("product_added_to_cart", { cartLine: toCartLine(item) });
     form.querySelector("[data-added]").hidden = false;
     for (const count of document.querySelectorAll("[data-count]")) count.textContent = Number(count.textContent) + quantity;
   }
@@ -66,18 +68,21 @@
     return { content_type: "product", contents: [content], currency: Shopify.currency.active, value: price * quantity };
   }
 
+  const toMoney = (cents) => ({ amount: cents / 100, currencyCode: Shopify.currency.active });
+
+  /** What Shopify's own listener tells its pixels of the same click. */
+  function toCartLine(item) {
+    const product = { id: String(item.product_id), title: item.product_title, vendor: item.vendor, type: item.product_type };
+    const merchandise = { id: String(item.variant_id), title: item.variant_title, sku: item.sku, product };
+    merchandise.price = toMoney(item.price);
+    return { merchandise, quantity: item.quantity, cost: { totalAmount: toMoney(item.line_price) } };
+  }
+
   for (const form of document.querySelectorAll("[data-add]"))
     form.addEventListener("submit", (event) => {
+      if (event.submitter && "express" in event.submitter.dataset) return; // straight to the checkout, without a cart
       event.preventDefault();
       add(form);
     });
   for (const input of document.querySelectorAll("[data-submits]")) input.addEventListener("change", () => input.form.submit());
-
-  // ---- Who buys
-
-  for (const form of document.querySelectorAll("[data-identify]"))
-    form.addEventListener("submit", () => {
-      const said = new FormData(form);
-      ttq.identify({ email: said.get("email"), phone_number: said.get("phone") });
-    });
 })();

@@ -7,17 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, async_playwright
+import pytest_asyncio
+from playwright.async_api import Browser, Frame, Page, async_playwright
 
-from gateway.demo.stage import Stage, open_stage, take_port
+from gateway.demo.stage import Stage
 from tests.browsers import find_chromium
+from tests.demo.conftest import overhear_stage
 
-
-@pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    with take_port(0) as sock:
-        async with open_stage(sock, tmp_path, lambda _: None, lambda _: None) as stage:
-            yield stage
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest.fixture(scope="module")
@@ -26,17 +23,29 @@ def chromium_path() -> str | None:
     return find_chromium()
 
 
-@pytest.fixture
-async def page(chromium_path: str | None) -> AsyncIterator[Page]:
-    """A tab of a browser that has been nowhere; whatever a page throws fails its test."""
-    thrown: list[str] = []
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def chromium(chromium_path: str | None) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium_path)
-        page = await browser.new_page()
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(chromium: Browser) -> AsyncIterator[Page]:
+    """A tab of a browser that has been nowhere; whatever a page throws fails its test."""
+    thrown: list[str] = []
+    async with await chromium.new_context() as context:
+        page = await context.new_page()
         page.on("pageerror", lambda error: thrown.append(str(error)))
         yield page
-        await browser.close()
     assert not thrown, "the page threw"
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    async with overhear_stage(tmp_path) as on_stage:
+        yield on_stage.stage
 
 
 async def accepted(stage: Stage, name: str) -> dict[str, Any]:
@@ -45,31 +54,58 @@ async def accepted(stage: Stage, name: str) -> dict[str, Any]:
     def find() -> list[dict[str, Any]]:
         return [event for event in stage.tiktok.events if event["event"] == name]
 
-    await stage.tiktok.until(find)
+    await stage.tiktok.until(find, timeout_s=10)
     (event,) = find()
     return event
 
 
-async def buy(page: Page) -> None:
-    await page.get_by_role("button", name="Add to cart").click()
-    await page.get_by_role("link", name="View cart").click()
-    await page.get_by_role("button", name="Check out").click()
+async def sandbox(page: Page) -> Frame:
+    """The frame of the custom pixel, once the pixel runs."""
+    await page.wait_for_function("document.querySelector('#WebPixelsManagerSandboxContainer iframe')")
+    (frame,) = page.frames[1:]
+    await until(frame, "window.analytics")
+    return frame
+
+
+async def until(frame: Frame, expression: str) -> None:
+    """The expression is true. A hidden frame is never painted, so it cannot be looked at with each painting."""
+    await frame.wait_for_function(expression, polling=20)
+
+
+async def pay(page: Page) -> None:
     await page.get_by_label("Email").fill("kim@example.com")
     await page.get_by_role("button", name="Pay").click()
     await page.get_by_role("heading", name="Thank you").wait_for()
+
+
+# -- the way of an event
 
 
 async def test_an_ad_click_with_consent_becomes_a_purchase_with_every_match_key(stage: Stage, page: Page):
     await page.goto(f"{stage.site.gateway_url}/go?to=/products/morning-mug&ttclid=E.C.P.kim")
     await page.get_by_role("button", name="Yes, that is fine").click()
     viewed = await accepted(stage, "ViewContent")
-    await buy(page)
+    assert await page.locator("[data-panel=rows] .pixel", has_text=viewed["event_id"]).count() == 1
+    await page.get_by_role("button", name="Add to cart").click()
+    await page.get_by_role("link", name="View cart").click()
+    await page.get_by_role("button", name="Check out").click()
+    await pay(page)
     bought = await accepted(stage, "Purchase")
 
-    assert await page.locator("[data-panel=rows] .pixel", has_text=viewed["event_id"]).count() == 1
     assert viewed["user"]["ttclid"] == bought["user"]["ttclid"] == "E.C.P.kim"
     assert {"ttp", "email", "phone", "ip", "user_agent", "external_id"} <= set(bought["user"])
-    assert await page.get_by_text(bought["event_id"]).count() >= 1
+    assert await page.get_by_text(bought["event_id"]).count() == 1
+    assert (await accepted(stage, "AddPaymentInfo"))["user"]["ttclid"] == "E.C.P.kim"
+
+
+async def test_buy_it_now_finds_the_click_without_a_cart(stage: Stage, page: Page):
+    await page.goto(f"{stage.site.gateway_url}/go?to=/products/supper-plates&ttclid=E.C.P.kim")
+    await page.get_by_role("button", name="Yes, that is fine").click()
+    await accepted(stage, "ViewContent")
+    await page.get_by_role("button", name="Buy it now").click()
+    await pay(page)
+
+    assert (await accepted(stage, "Purchase"))["user"]["ttclid"] == "E.C.P.kim"
 
 
 async def test_a_blocked_pixel_hides_nothing_from_the_gateway(stage: Stage, page: Page):
@@ -80,6 +116,7 @@ async def test_a_blocked_pixel_hides_nothing_from_the_gateway(stage: Stage, page
     assert (await accepted(stage, "Pageview"))["page"]["url"].endswith("?pixel=blocked")
     assert "ttp" not in viewed["user"]
     assert await page.locator("[data-panel=pixel]").text_content() == "blocked"
+    assert len(page.frames) == 1
 
 
 async def test_a_refusal_is_kept_by_the_store_and_by_nobody_else(stage: Stage, page: Page):
@@ -87,9 +124,83 @@ async def test_a_refusal_is_kept_by_the_store_and_by_nobody_else(stage: Stage, p
     await page.get_by_role("button", name="No, thank you").click()
     await page.get_by_role("button", name="Add to cart").click()
     await page.get_by_role("link", name="View cart").click()
-    await page.get_by_role("heading", name="Your cart").wait_for()
+    await page.get_by_role("button", name="Check out").click()
+    await pay(page)
+    await stage.courier.wait()
     cookies = {cookie["name"] for cookie in await page.context.cookies()}
 
-    assert cookies == {"demo_consent", "cart"}
-    assert not await page.get_by_role("button", name="No, thank you").is_visible()
+    assert cookies == {"demo_consent", "demo_visit"}
     assert not stage.tiktok.requests
+
+
+# -- the sandbox
+
+
+async def test_the_sandbox_is_a_stranger_to_its_page(stage: Stage, page: Page):
+    await page.goto(stage.site.store_url)
+    frame = await sandbox(page)
+    tokens = await page.locator("iframe").get_attribute("sandbox")
+
+    assert tokens == "allow-scripts allow-forms"
+    assert frame.name.startswith("web-pixel-sandbox-CUSTOM-")
+    assert await frame.evaluate("origin") == "null"
+    assert await frame.evaluate("(() => { try { return document.cookie } catch (error) { return error.name } })()") == (
+        "SecurityError"
+    )
+
+
+async def test_the_pixel_reaches_the_pages_cookies_and_storage_by_asking(stage: Stage, page: Page):
+    await page.goto(stage.site.store_url)
+    frame = await sandbox(page)
+    await frame.evaluate("browser.cookie.set('colour=red; Path=/')")
+    await frame.evaluate("browser.localStorage.setItem('size', 'L')")
+    await frame.evaluate("browser.sessionStorage.setItem('shape', 'round')")
+
+    assert "colour=red" in await page.evaluate("document.cookie")
+    assert await page.evaluate("[localStorage.size, sessionStorage.shape]") == ["L", "round"]
+    assert await frame.evaluate("browser.cookie.get('colour')") == "red"
+    assert await frame.evaluate("browser.localStorage.getItem('size')") == "L"
+    assert (
+        await frame.evaluate("browser.sessionStorage.removeItem('shape').then(() => browser.sessionStorage.length())")
+        >= 0
+    )
+    assert await page.evaluate("sessionStorage.shape") is None
+
+
+async def test_late_subscribers_hear_what_the_page_has_published(stage: Stage, page: Page):
+    await page.goto(f"{stage.site.store_url}/products/morning-mug")
+    frame = await sandbox(page)
+    await frame.evaluate("window.heard = []; analytics.subscribe('all_standard_events', (event) => heard.push(event))")
+    await frame.evaluate("analytics.subscribe('product_added_to_cart', (event) => heard.push(event))")
+    await page.evaluate("Shopify.analytics.publish('mine', {x: 1})")
+    await page.get_by_role("button", name="No, thank you").click()
+    await page.get_by_role("button", name="Add to cart").click()
+    await until(frame, "heard.length === 4")
+    heard = await frame.evaluate("heard")
+
+    assert [event["name"] for event in heard] == [
+        "page_viewed",
+        "product_viewed",
+        "product_added_to_cart",
+        "product_added_to_cart",
+    ]
+    assert heard[1]["data"]["productVariant"]["product"]["title"] == "Morning Mug"
+    assert heard[2]["data"]["cartLine"]["merchandise"]["price"] == {"amount": 18, "currencyCode": "EUR"}
+    assert heard[0]["context"]["document"]["location"]["pathname"] == "/products/morning-mug"
+    assert len({event["clientId"] for event in heard}) == 1
+
+
+async def test_the_pixel_is_told_of_consent_at_its_start_and_when_it_changes(stage: Stage, page: Page):
+    await page.goto(stage.site.store_url)
+    frame = await sandbox(page)
+    await frame.evaluate(
+        "api.customerPrivacy.subscribe('visitorConsentCollected', (event) => (window.chosen = event.customerPrivacy))"
+    )
+    before = await frame.evaluate("init.customerPrivacy.marketingAllowed")
+    await page.get_by_role("button", name="Yes, that is fine").click()
+    await until(frame, "window.chosen")
+
+    assert before is False
+    assert await frame.evaluate("chosen") == dict.fromkeys(
+        ("analyticsProcessingAllowed", "marketingAllowed", "preferencesProcessingAllowed", "saleOfDataAllowed"), True
+    )

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.demo import run, stage
+from gateway.demo import run, stage, webhooks
 from gateway.demo.fake_tiktok import FakeTikTok, Mood, Recorded
 from gateway.demo.run import run_demo
+from gateway.demo.webhooks import Dispatch
 from gateway.errors import CommandError
 
 COMMAND = (sys.executable, "-m", "gateway", "demo")
@@ -37,15 +38,29 @@ def test_once_exits_0_after_showing_every_events_way(temporary: Path):
     assert "\x1b" not in done.stdout
     for line in (
         r"Ada +→ gateway +ad click +302 to /products/morning-mug",
-        r"Ada +→ gateway +Purchase +204 stored",
+        r"Ada +→ gateway +Purchase +200 stored +custom pixel",
+        r"shop +→ gateway +orders/paid +200 heard +#1001 purchase_\d+",
         r"Ada +→ TikTok +Purchase +accepted +ttclid ✓  ttp ✓  email ✓  ip ✓  ua ✓",
         r"Ben +→ TikTok +Pageview +accepted +ttclid ✓  ttp ·  email ·  ip ✓  ua ✓",
         r"Cleo +→ gateway +ViewContent +204 dropped: consent",
+        r"Ada +Purchase +purchase_\d+ +custom pixel, orders/paid twice +✓ +stored +accepted +ttclid ttp email ip ua",
+        r"Ben +Purchase +purchase_\d+ +orders/paid twice +✓ +heard +accepted +ttclid email ip ua",
+        r"Dan +InitiateCheckout +checkout_\S+ +custom pixel, checkouts/create +✓ +stored +accepted",
+        r"Cleo +Purchase +purchase_\d+ +orders/paid twice +· +heard +· +·",
         r"TikTok accepted exactly the \d+ events it should",
         r"Cleo refused: no cookie, nothing stored, nothing sent",
     ):
         assert re.search(line, done.stdout), line
     assert not list(temporary.iterdir())
+
+
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Webhooks come at once, and nobody is patient."""
+    monkeypatch.setattr(run, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(run, "QUIET_S", 0.5)
+    for name in ("AFTER_CHECKOUT", "AFTER_ORDER"):
+        monkeypatch.setattr(webhooks, name, tuple(Dispatch(one.topic, 0.05) for one in getattr(webhooks, name)))
 
 
 class Forgetful(FakeTikTok):
@@ -71,11 +86,11 @@ class Unkind(FakeTikTok):
         (Unkind, r"TikTok +ViewContent +refused: 40002 Batch.0.event: No"),
     ],
 )
+@pytest.mark.usefixtures("hurry")
 def test_once_exits_1_and_says_what_differs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tiktok: type[FakeTikTok], line: str
 ):
     monkeypatch.setattr(stage, "FakeTikTok", tiktok)
-    monkeypatch.setattr(run, "PATIENCE_S", 1.0)
 
     assert run_demo(once=True, port=0) == 1
     told = capsys.readouterr().out
@@ -83,6 +98,7 @@ def test_once_exits_1_and_says_what_differs(
     assert "is not as it should be" in told
 
 
+@pytest.mark.usefixtures("hurry")
 def test_once_exits_1_when_a_refuser_leaves_a_trace(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

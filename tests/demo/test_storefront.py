@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
-from gateway.demo.browser import read_calls
+from gateway.demo.browser import read_data
 from gateway.demo.catalogue import CATALOGUE
-from gateway.demo.site import Site
-from gateway.demo.storefront import build_storefront
+from gateway.demo.pages import SANDBOX_PATH
+from tests.demo.conftest import CUSTOM_PIXEL, SITE, Notes
 
-SITE = Site(8000, "C0DEMOPIXEL000000000")
 VARIANT = CATALOGUE[1].variants[0]
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[httpx.AsyncClient]:
-    """A browser at the store, which keeps its cookies and follows redirects."""
-    transport = httpx.ASGITransport(build_storefront(SITE))
-    async with httpx.AsyncClient(transport=transport, base_url=SITE.store_url, follow_redirects=True) as client:
-        yield client
-
-
 PAGES = ["/", "/collections/all", "/cart", *(f"/products/{product.handle}" for product in CATALOGUE)]
+
+
+async def open_checkout(browser: httpx.AsyncClient, quantity: int = 2) -> httpx.Response:
+    """The checkout of a cart with some teapots."""
+    await browser.post("/cart/add.js", json={"id": VARIANT.id, "quantity": quantity})
+    return await browser.post("/cart")
+
+
+# -- the theme
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -59,39 +56,122 @@ async def test_what_is_not_there_is_a_page_with_404(browser: httpx.AsyncClient, 
 
 
 async def test_a_products_theme_tells_the_pixel_without_an_event_id(browser: httpx.AsyncClient):
-    ((event, properties, options),) = read_calls((await browser.get("/products/garden-teapot")).text)
+    data = read_data((await browser.get("/products/garden-teapot")).text)
+    ((event, properties, options),) = data["page-calls"]
 
     assert (event, options) == ("ViewContent", {})
     assert properties["contents"][0]["content_id"] == str(VARIANT.id)
     assert (properties["value"], properties["currency"]) == (54.0, "EUR")
+    assert data["tg-config"]["product"]["selected"] == {"id": str(VARIANT.id), "sku": VARIANT.sku, "price": 5400}
 
 
-async def test_a_cart_becomes_a_checkout_and_an_order(browser: httpx.AsyncClient):
-    await browser.post("/cart/add.js", json={"id": VARIANT.id, "quantity": 2})
-    checkout = await browser.post("/cart")
-    ((started, started_with, _),) = read_calls(checkout.text)
+async def test_the_theme_tag_knows_the_cart_once_there_is_one(browser: httpx.AsyncClient):
+    before = read_data((await browser.get("/cart")).text)["tg-config"]
+    token = (await browser.post("/cart/update.js", json={"attributes": {"__tg": "c1"}})).json()["token"]
+    after = read_data((await browser.get("/cart")).text)["tg-config"]
+
+    assert (before["cart"], before["items"]) == (None, 0)
+    assert after["cart"] == token
+
+
+# -- the checkout
+
+
+async def test_no_theme_code_runs_in_the_checkout(browser: httpx.AsyncClient):
+    checkout = await open_checkout(browser)
+    thanks = await browser.post(checkout.url.path)
+
+    for page in (checkout, thanks):
+        assert SITE.script_url not in page.text
+        assert "ttq" not in page.text
+        assert "store.js" not in page.text
+        assert SANDBOX_PATH in page.text
+
+
+async def test_a_cart_becomes_a_checkout_and_an_order(browser: httpx.AsyncClient, courier: Notes):
+    checkout = await open_checkout(browser)
     thanks = await browser.post(checkout.url.path, data={"email": " kim@example.com ", "first_name": "Kim<b>"})
-    ((bought, bought_with, options),) = read_calls(thanks.text)
+    ((_, started),) = read_data(checkout.text)["wpm-events"]
+    ((name, completed),) = read_data(thanks.text)["wpm-events"]
+    (order,) = courier.orders
 
     assert re.fullmatch(r"/checkouts/cn/[0-9a-f]{32}", checkout.url.path)
-    assert (started, started_with["value"]) == ("InitiateCheckout", 108.0)
-    assert bought == "Purchase"
-    assert options == {"event_id": f"purchase_{bought_with['order_id']}"}
-    assert bought_with["order_id"].isdigit()
+    assert started["checkout"]["order"] == {"id": None, "customer": None}
+    assert started["checkout"]["totalPrice"] == {"amount": 108.0, "currencyCode": "EUR"}
+    assert (name, completed["checkout"]["order"]["id"]) == ("checkout_completed", str(order.id))
+    assert (order.buyer.email, order.client.user_agent) == ("kim@example.com", "Mozilla/5.0 (test)")
     assert "Thank you, Kim&lt;b&gt;." in thanks.text
     assert (await browser.get("/cart.js")).json()["item_count"] == 0
 
 
-async def test_paying_twice_orders_once(browser: httpx.AsyncClient):
-    await browser.post("/cart/add.js", json={"id": VARIANT.id})
-    checkout = await browser.post("/cart")
-    ids = [read_calls((await browser.post(checkout.url.path)).text)[0][2]["event_id"] for _ in range(2)]
+async def test_the_thank_you_page_tells_of_the_order_once(browser: httpx.AsyncClient):
+    checkout = await open_checkout(browser)
+    thanks = await browser.post(checkout.url.path)
 
-    assert ids[0] == ids[1]
+    assert read_data((await browser.get(thanks.url.path)).text)["wpm-events"] == []
 
 
-async def test_an_empty_cart_cannot_be_checked_out(browser: httpx.AsyncClient):
+async def test_paying_twice_orders_once(browser: httpx.AsyncClient, courier: Notes):
+    checkout = await open_checkout(browser)
+    for _ in range(2):
+        await browser.post(checkout.url.path)
+
+    assert len(courier.orders) == 1
+    assert (await browser.get(checkout.url.path)).url.path.endswith("/thank-you")
+
+
+async def test_an_empty_cart_cannot_be_checked_out(browser: httpx.AsyncClient, courier: Notes):
     page = await browser.post("/cart")
 
     assert page.url.path == "/cart"
     assert "nothing in it yet" in page.text
+    assert not courier.checkouts
+
+
+async def test_the_checkout_copies_the_cart_when_it_opens(browser: httpx.AsyncClient, courier: Notes):
+    token = (await browser.post("/cart/update.js", json={"attributes": {"__tg": "c1"}})).json()["token"]
+    await open_checkout(browser)
+    await browser.post("/cart/update.js", json={"attributes": {"__tg": "too late"}})
+    (checkout,) = courier.checkouts
+
+    assert checkout.attributes == {"__tg": "c1"}
+    assert checkout.cart_token == token.partition("?")[0]
+
+
+async def test_buy_it_now_leaves_the_cart_and_its_attributes_behind(browser: httpx.AsyncClient, courier: Notes):
+    await browser.post("/cart/update.js", json={"attributes": {"__tg": "c1"}})
+    await browser.post("/cart/add.js", json={"id": CATALOGUE[0].variants[0].id})
+    checkout = await browser.post("/buy-now", data={"id": str(VARIANT.id), "quantity": "3"})
+    await browser.post(checkout.url.path)
+    (opened,) = courier.checkouts
+
+    assert (opened.cart_token, opened.attributes) == (None, {})
+    assert [(line.variant.id, line.quantity) for line in opened.lines] == [(VARIANT.id, 3)]
+    assert (await browser.get("/cart.js")).json()["item_count"] == 1
+
+
+async def test_a_checkout_remembers_the_first_page_of_the_visit(browser: httpx.AsyncClient, courier: Notes):
+    await browser.get("/products/garden-teapot?ttclid=E.C.P.x", headers={"referer": "https://www.tiktok.com/"})
+    await browser.get("/collections/all")
+    await open_checkout(browser)
+    (checkout,) = courier.checkouts
+
+    assert checkout.visit.landing_site == "/products/garden-teapot?ttclid=E.C.P.x"
+    assert checkout.visit.referring_site == "https://www.tiktok.com/"
+
+
+# -- the custom pixel
+
+
+async def test_the_sandbox_carries_the_pasted_code_and_nothing_can_end_it_early(browser: httpx.AsyncClient):
+    frame = await browser.get(f"{SANDBOX_PATH}/products/garden-teapot?ttclid=x")
+
+    assert read_data(frame.text)["custom-pixel"] == CUSTOM_PIXEL
+    assert (await browser.get("/demo/wpm/sandbox.js")).status_code == 200
+
+
+async def test_pixels_are_not_told_private_attributes(browser: httpx.AsyncClient):
+    await browser.post("/cart/update.js", json={"attributes": {"__tg": "c1", "gift": "yes"}})
+    cart = read_data((await browser.get("/cart")).text)["wpm-init"]["data"]["cart"]
+
+    assert cart["attributes"] == [{"key": "gift", "value": "yes"}]
