@@ -44,8 +44,10 @@ KEEP_ALIVE_S = 75
 
 WEBHOOK_PATH = "/webhooks/shopify"
 
-STOP_S = 8
-"""How long requests and deliveries under way may take to finish after SIGTERM."""
+REQUESTS_STOP_S = 3
+DELIVERY_STOP_S = 6
+"""How long requests, then deliveries, may take to finish after SIGTERM: together less than the ten seconds that process
+managers wait before they kill. What is cut off is due again at the next start."""
 
 
 def build_gateway(settings: Settings, *, deliver: bool = True) -> Front:
@@ -87,22 +89,38 @@ def build_endpoints(
 @contextlib.asynccontextmanager
 async def run_lifespan(settings: Settings, store: Store, desk: Desk, *, deliver: bool) -> AsyncIterator[None]:
     """The store is open and events are delivered while the server runs; then nothing is in flight or unwritten."""
-    await store.start(now_ms())
-    client = TikTokClient(settings.delivery.api_base)
-    deliverer = Deliverer(settings, store, client)
-    delivery = asyncio.create_task(deliverer.run(), name="delivery") if deliver else None
-    reconciling = asyncio.create_task(keep_reconciled(desk, settings), name="reconcile")
+    async with contextlib.AsyncExitStack() as stack:
+        await store.start(now_ms())
+        stack.push_async_callback(store.stop)
+        client = TikTokClient(settings.delivery.api_base)
+        stack.push_async_callback(client.aclose)
+        if deliver:
+            await stack.enter_async_context(delivering(Deliverer(settings, store, client)))
+        await stack.enter_async_context(reconciling(desk, settings))
+        yield
+
+
+@contextlib.asynccontextmanager
+async def delivering(deliverer: Deliverer) -> AsyncIterator[None]:
+    """The deliverer runs; afterwards it has settled what was in flight, or was cut off after `DELIVERY_STOP_S`."""
+    delivery = asyncio.create_task(deliverer.run(), name="delivery")
     try:
         yield
     finally:
-        reconciling.cancel()
-        await asyncio.wait([reconciling])
-        if delivery:
-            deliverer.stop()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(delivery, STOP_S)
-        await client.aclose()
-        await store.stop()
+        deliverer.stop()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(delivery, DELIVERY_STOP_S)
+
+
+@contextlib.asynccontextmanager
+async def reconciling(desk: Desk, settings: Settings) -> AsyncIterator[None]:
+    """Shopify's orders are looked at on schedule."""
+    schedule = asyncio.create_task(keep_reconciled(desk, settings), name="reconcile")
+    try:
+        yield
+    finally:
+        schedule.cancel()
+        await asyncio.wait([schedule])
 
 
 def run_server(settings: Settings, *, deliver: bool = True) -> None:
@@ -128,6 +146,6 @@ def build_server(settings: Settings, *, deliver: bool = True) -> uvicorn.Server:
         log_config=None,
         lifespan="on",
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=STOP_S,
+        timeout_graceful_shutdown=REQUESTS_STOP_S,
     )
     return uvicorn.Server(config)
