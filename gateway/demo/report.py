@@ -7,9 +7,11 @@ Fed by the `tap`s around the gateway and the fake TikTok (`hearing` understands 
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from io import TextIOWrapper
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +29,9 @@ _SHORT_NAMES = {"ttclid": "ttclid", "ttp": "ttp", "email": "email", "ip": "ip", 
 _COLUMNS = ("shopper", "event", "event id", "told by", "expected", "gateway", "TikTok", "matched by")
 _WIDTH = 160
 """Characters of a line where no terminal says how many fit."""
+
+_SPARED, _WIDE = frozenset({"event id", "told by"}), 140
+"""What a narrow terminal is spared, and from how many characters on a line is wide."""
 
 
 class Heard(Struct):
@@ -116,30 +121,32 @@ class Report:
     def summarize(self, expected: Sequence[Expected], differences: Sequence[str], sentence: str) -> None:
         """The table of every event, what differs, and in a sentence what that means."""
         table = Table(box=SIMPLE_HEAD, title="Every event, and how far it came", title_justify="left")
-        for name in _COLUMNS:
+        columns = [name for name in _COLUMNS if self._console.width >= _WIDE or name not in _SPARED]
+        for name in columns:
             table.add_column(name, overflow="fold")
         owners = {one.key: one.who for one in expected}
         missed = {key: Heard(who) for key, who in owners.items() if key not in self._heard}
         for key, heard in (self._heard | missed).items():
-            table.add_row(*self._to_cells(key, heard, key in owners))
+            cells = self._to_cells(key, heard, key in owners)
+            table.add_row(*(cells[name] for name in columns))
         self._console.print()
         self._console.print(table)
         for difference in differences:
             self.note(f"differs: {difference}", "red")
         self.note(sentence, "bold red" if differences else "bold green")
 
-    def _to_cells(self, key: Key, heard: Heard, is_expected: bool) -> list[str]:
+    def _to_cells(self, key: Key, heard: Heard, is_expected: bool) -> dict[str, str]:
         keys = [name for key, name in _SHORT_NAMES.items() if heard.accepted and read_key(heard.accepted, key)]
-        return [
-            heard.who,
-            key[0],
-            _shorten(key[1]),
-            ", ".join(_to_times(by, times) for by, times in Counter(heard.told_by).items()),
-            self._yes if is_expected else self._no,
-            heard.fate,
-            "accepted" if heard.accepted else self._no,
-            " ".join(keys) or self._no,
-        ]
+        return {
+            "shopper": heard.who,
+            "event": key[0],
+            "event id": _shorten(key[1]),
+            "told by": ", ".join(_to_times(by, times) for by, times in Counter(heard.told_by).items()),
+            "expected": self._yes if is_expected else self._no,
+            "gateway": heard.fate,
+            "TikTok": "accepted" if heard.accepted else self._no,
+            "matched by": " ".join(keys) or self._no,
+        }
 
     def _name(self, ip: str) -> str:
         return self._names.get(ip, "you")
@@ -152,7 +159,9 @@ class Report:
 
 
 def build_console() -> Console:
-    """Standard output: a terminal as wide as it is, or plain lines of a fixed width."""
+    """Standard output: a terminal as wide as it is, or plain lines of a fixed width. Any encoding will do."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=_WIDTH)
 

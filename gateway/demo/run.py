@@ -97,7 +97,7 @@ def to_sentence(expected: Sequence[Expected], differences: Sequence[str]) -> str
         return f"{len(differences)} of it is not as it should be."
     return (
         f"TikTok accepted exactly the {len(expected)} events it should, each once, with its click id, address and "
-        f"browser. {CLEO.name} refused: no cookie, nothing stored, nothing sent."
+        f"browser. {CLEO.name} refused: no cookie, nothing of hers stored, nothing sent."
     )
 
 

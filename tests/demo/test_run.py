@@ -48,7 +48,7 @@ def test_once_exits_0_after_showing_every_events_way(temporary: Path):
         r"Dan +InitiateCheckout +checkout_\S+ +custom pixel, checkouts/create +✓ +stored +accepted",
         r"Cleo +Purchase +purchase_\d+ +orders/paid twice +· +heard +· +·",
         r"TikTok accepted exactly the \d+ events it should",
-        r"Cleo refused: no cookie, nothing stored, nothing sent",
+        r"Cleo refused: no cookie, nothing of hers stored, nothing sent",
     ):
         assert re.search(line, done.stdout), line
     assert not list(temporary.iterdir())
