@@ -37,11 +37,6 @@ class Line:
         """What the line costs."""
         return self.variant.price_cents * self.quantity
 
-    @property
-    def content(self) -> dict[str, Any]:
-        """The line as an entry of TikTok's `contents`."""
-        return catalogue.to_content(self.product, self.variant, self.quantity)
-
 
 @dataclass
 class Cart:

@@ -10,12 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any
 
 from msgspec import Struct
 
 from gateway.demo.cart import Cart, Line
-from gateway.demo.catalogue import to_properties
 
 _FIRST_NUMBER = 1001
 
@@ -74,11 +72,6 @@ class Checkout:
     def total_cents(self) -> int:
         """What is to be paid; shipping is free here."""
         return sum(line.total_cents for line in self.lines)
-
-    @property
-    def properties(self) -> dict[str, Any]:
-        """The checkout in TikTok's words."""
-        return to_properties([line.content for line in self.lines], self.total_cents)
 
 
 @dataclass
