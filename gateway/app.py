@@ -27,6 +27,7 @@ from gateway.ops.schedule import keep_reconciled
 from gateway.settings import Settings, StoreSettings
 from gateway.store import Store
 from gateway.tiktok.client import TikTokClient
+from gateway.web.addon import AddonEndpoint
 from gateway.web.beacon import BeaconEndpoint
 from gateway.web.control import ControlEndpoint
 from gateway.web.front import Endpoint, Front
@@ -34,7 +35,7 @@ from gateway.web.go import GoEndpoint
 from gateway.web.health import Readyz, healthz
 from gateway.web.limiter import Limiter
 from gateway.web.pixel import PixelEndpoint
-from gateway.web.snippet import SnippetEndpoint
+from gateway.web.snippet import SnippetEndpoint, find_addon_path
 from gateway.web.webhook import WebhookEndpoint
 
 log = logging.getLogger(__name__)
@@ -79,11 +80,14 @@ def build_endpoints(
     shop: StoreSettings, intake: Intake, tokens: Tokens, limiter: Limiter
 ) -> dict[tuple[str, str], Endpoint]:
     """What one store serves under paths of its own choosing."""
-    return {
+    endpoints: dict[tuple[str, str], Endpoint] = {
         (shop.id, shop.script_path): SnippetEndpoint(shop),
         (shop.id, shop.collect_path): BeaconEndpoint(shop, intake, tokens, limiter),
         (shop.id, shop.collect_path + "/px"): PixelEndpoint(shop, intake, tokens, limiter),
     }
+    if addon_path := find_addon_path(shop):
+        endpoints[shop.id, addon_path] = AddonEndpoint(shop)
+    return endpoints
 
 
 @contextlib.asynccontextmanager

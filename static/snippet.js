@@ -32,7 +32,7 @@
   };
 
   const now = Date.now;
-  const toText = (value) => String(value).slice(0, 255);
+  const toText = (value) => String(value).slice(0, 255).replace(/[\ud800-\udbff]$/, ""); // half an emoji is no text
 
   /** A UUIDv7: unguessable, and in the order of time. Source: RFC 9562, section 5.7. */
   function uuid() {

@@ -119,6 +119,19 @@ async def test_a_blocked_pixel_hides_nothing_from_the_gateway(stage: Stage, page
     assert len(page.frames) == 1
 
 
+async def test_with_both_pixels_blocked_the_cart_leads_the_order_to_its_click(stage: Stage, page: Page):
+    await page.goto(f"{stage.site.store_url}/products/field-vase?pixel=blocked&ttclid=E.C.P.kim")
+    await page.get_by_role("button", name="Yes, that is fine").click()
+    async with page.expect_response("**/cart/update.js"):
+        await accepted(stage, "ViewContent")
+    await page.get_by_role("button", name="Add to cart").click()
+    await page.get_by_role("link", name="View cart").click()
+    await page.get_by_role("button", name="Check out").click()
+    await pay(page)
+
+    assert (await accepted(stage, "Purchase"))["user"]["ttclid"] == "E.C.P.kim"
+
+
 async def test_a_refusal_is_kept_by_the_store_and_by_nobody_else(stage: Stage, page: Page):
     await page.goto(f"{stage.site.store_url}/products/field-vase?ttclid=E.C.P.kim")
     await page.get_by_role("button", name="No, thank you").click()
