@@ -25,6 +25,7 @@ CASES = {
         {"contents": [{"content_id": "44", "content_name": "Tee", "price": 20}], "value": 20},
     ),
     "the old name of a search": ({"query": "tee"}, {"search_string": "tee"}),
+    "an emoji on the cut": ({"description": "x" * 254 + "\U0001f600"}, {"description": "x" * 254}),
     "strangers and nests": (
         {"secret": "x", "value": {"amount": 5}, "description": ["x"], "contents": [None, {"deep": {"er": 1}}]},
         {"contents": [{}]},
