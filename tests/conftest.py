@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
@@ -43,10 +43,10 @@ async def lasting_shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
         yield shop
 
 
-@pytest.fixture
-def shop(lasting_shop: Shop) -> Iterator[Shop]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def shop(lasting_shop: Shop) -> AsyncIterator[Shop]:
     """A shop in consent mode `shopify`, whose gateway delivers; nothing has happened in it yet."""
-    lasting_shop.reset()
+    await lasting_shop.reset()
     with on_clock(lasting_shop):
         yield lasting_shop
 
@@ -57,10 +57,10 @@ async def lasting_open_shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
         yield shop
 
 
-@pytest.fixture
-def open_shop(lasting_open_shop: Shop) -> Iterator[Shop]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def open_shop(lasting_open_shop: Shop) -> AsyncIterator[Shop]:
     """The same in consent mode `granted`."""
-    lasting_open_shop.reset()
+    await lasting_open_shop.reset()
     with on_clock(lasting_open_shop):
         yield lasting_open_shop
 

@@ -124,8 +124,11 @@ class Shop:
     clock: Clock
     deliverer: Deliverer
 
-    def reset(self) -> None:
-        """As new: nothing stored, nothing sent, the clock at its start."""
+    async def reset(self) -> None:
+        """As new: nothing on its way, nothing stored, nothing sent, the clock at its start."""
+        while self.gateway.outbox:
+            self._write("DELETE FROM outbox WHERE lease IS NULL")
+            await asyncio.sleep(0.005)
         self.forget()
         self.tiktok.reset()
         self.clock.ms = START_MS
@@ -189,9 +192,12 @@ class Shop:
 
     def forget(self, *tables: str) -> None:
         """Nothing is left in these tables, or in any when none is named."""
+        self._write(*(f"DELETE FROM {table}" for table in tables or TABLES))
+
+    def _write(self, *statements: str) -> None:
         with contextlib.closing(sqlite3.connect(self.gateway.database, timeout=10)) as connection, connection:
-            for table in tables or TABLES:
-                connection.execute(f"DELETE FROM {table}")
+            for statement in statements:
+                connection.execute(statement)
 
     def find_order(self, order_id: int = ORDER_ID) -> dict[str, Any]:
         """The account of this order."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.beacons import CONSENT, REFUSAL
-from tests.identity.test_ways_back import LASTING, Way
+from tests.identity.ways import LASTING, Way
 from tests.webhooks import CLICK, HOLD_S, LANDED, ORDER_ID, Shop, make_purchase, to_attributes
 
 REFUSES_SALE = {**CONSENT, "sale_of_data": False}

@@ -9,6 +9,7 @@ import json
 import logging
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,18 @@ async def test_an_order_of_hundreds_of_lines_is_read(shop: Shop):
     order = shop.make_order(line_items=[{"variant_id": n, "quantity": 1, "title": "t" * 200} for n in range(1, 500)])
     assert (await shop.webhook("orders/paid", order)).status_code == 200
     assert shop.find_order()["name"] == "#1001"
+
+
+ODD = (None, "", 0, -1.5, 10**30, "x" * 3000, [], [None], {}, "NaN", "1e400", "\ud800\u0000", "0001-01-01T00:00:00Z")
+
+
+async def test_no_odd_value_anywhere_in_an_order_breaks_the_gateway(open_shop: Shop):
+    """Whatever a value is turned into, the order is either taken or refused as malformed."""
+    answers = Counter()
+    for key in web_order():
+        for odd in ODD:
+            answers[(await open_shop.webhook("orders/paid", web_order(**{key: odd}))).status_code] += 1
+    assert answers.keys() == {200, 400}
 
 
 # What is answered
