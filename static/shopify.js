@@ -60,9 +60,8 @@
   function readConsent() {
     const api = shopify().customerPrivacy;
     const isAllowed = api.marketingAllowed();
-    const choice = (api.currentVisitorConsent() || {}).marketing;
-    if (isAllowed === true || /^(no|false)$/.test(choice))
-      tellConsent(isAllowed, api.analyticsProcessingAllowed(), api.saleOfDataAllowed());
+    if (isAllowed !== true && !/^(no|false)$/.test(api.currentVisitorConsent().marketing)) return;
+    tellConsent(isAllowed, api.analyticsProcessingAllowed(), api.saleOfDataAllowed());
   }
 
   /** Shopify's own scripts may come after this one. One that does not come, or fails, leaves the gate closed. */
@@ -204,7 +203,7 @@
   // The theme's standard event, its request (fetch or XHR), and the form of a theme without scripts. Signs of different
   // sources that overlap in time and variants are one action; a second sign of the same source is another action.
 
-  const actions = []; // {since, sources, lines, open}
+  const actions = []; // not yet told: {since, sources, lines, open}; `open` counts the outcomes that are to come
 
   /** `outcome` becomes the lines that were added, or something false where nothing was. */
   function sawAdd(source, lines, outcome) {
@@ -326,7 +325,8 @@
 
   /** A form that the theme sends by script is seen there; one that the browser sends ends the page. */
   function sawSubmit(event, form) {
-    if (event.defaultPrevented || !toAddUrl(form.getAttribute("action"))) return;
+    const address = (event.submitter && event.submitter.getAttribute("formaction")) || form.getAttribute("action");
+    if (event.defaultPrevented || !toAddUrl(address)) return;
     const lines = readLines(new FormData(form));
     sawAdd("form", lines, Promise.resolve(lines));
   }
@@ -368,6 +368,7 @@
     if (!remember(memory) || !isDue) return;
     const answer = await request(((shopify().routes || {}).root || "/") + "cart/update.js", {
       method: "POST",
+      keepalive: true,
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ attributes: { __tg: companion } }),
     });
@@ -383,7 +384,8 @@
     if (/\/checkouts?\//.test(location.pathname)) return;
     tg("ids", ({ companion }) => {
       isWanted = !!companion;
-      if (companion) loaded.then(() => (cartTimer = setTimeout(() => writeCart(companion).catch(() => {}), CART_DELAY_MS)));
+      const write = () => writeCart(companion).catch(() => {});
+      if (companion) loaded.then(() => (cartTimer = setTimeout(write, CART_DELAY_MS)));
     });
   }
 

@@ -86,9 +86,7 @@ async def test_the_same_cart_filling_up_is_no_new_cart(page: Page, storefront: S
 MOODS = {
     "a challenge": CHALLENGE,
     "HTML": Answer(200, [(b"content-type", b"text/html")], b"<!doctype html>"),
-    "nothing": Answer(200, []),
     "a refusal": Answer(422, [(b"content-type", b"application/json")], b"{}"),
-    "trouble": Answer(503, []),
 }
 
 

@@ -299,9 +299,11 @@ async def test_a_refusal_in_the_checkout_forgets_what_was_held_and_is_told(
 
 async def test_a_refusal_of_somebody_unknown_is_told_to_nobody(page: Page, storefront: Storefront) -> None:
     await open_checkout(page, storefront, UNDECIDED)
+    await publish(page, "checkout_started", make_checkout())
     await page.evaluate("(privacy) => collect(privacy)", UNDECIDED)
     await page.evaluate("(privacy) => collect(privacy)", ALLOWED)
-    await tell(page, storefront, "checkout_started", make_checkout())
+    await tell(page, storefront, "checkout_completed", make_order())
+    assert [event["event"] for event in storefront.pixel_events] == ["Purchase"]
     assert len(storefront.pixel_beacons) == 1
 
 
@@ -408,6 +410,7 @@ async def test_a_driven_pixel_that_does_not_come_is_told_as_blocked(
     await open_checkout(page, storefront)
     body = await tell(page, storefront, "checkout_completed", make_order())
     assert body["events"][0]["pixel"] == "blocked"
+    assert await page.frames[1].evaluate("ttq.length") == 0, "a library that comes later finds nothing to report"
 
 
 @drives

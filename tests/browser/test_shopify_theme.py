@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 import pytest
-from playwright.async_api import BrowserContext, Page
+from playwright.async_api import BrowserContext, Page, Route
 
 from tests.browser.shop import PIXEL
 from tests.browser.storefront import CART, TEE, Storefront
@@ -44,6 +44,32 @@ async def test_a_product_page_reports_its_product(page: Page, storefront: Storef
     assert viewed["properties"] == VIEWED
     (body,) = [beacon.body for beacon in storefront.beacons]
     assert [event["event"] for event in body["events"]] == ["Pageview", "ViewContent"], "both in one beacon"
+
+
+@pytest.mark.parametrize("storefront", [{"consent": "granted"}], indirect=True)
+async def test_what_the_snippet_knows_waits_for_what_the_add_on_knows(
+    visitor: BrowserContext, page: Page, storefront: Storefront
+) -> None:
+    async def be_slow(route: Route) -> None:
+        """Longer than the snippet collects what happens together."""
+        await route.request.frame.wait_for_function("performance.now() > 800")
+        await route.continue_()
+
+    await visitor.route("**/*.s.js", be_slow)
+    await page.goto(storefront.theme("/products/tee", "product", product=TEE, customer={"id": 7, "email": None}))
+    await storefront.until_named("ViewContent")
+    (body,) = [beacon.body for beacon in storefront.beacons]
+    assert [event["event"] for event in body["events"]] == ["Pageview", "ViewContent"]
+    assert (body["user"], body["ids"]["customer"]) == ({"external_id": "7"}, "7")
+
+
+@pytest.mark.parametrize("storefront", [{"consent": "granted"}], indirect=True)
+async def test_a_page_without_the_add_on_is_told_all_the_same(
+    visitor: BrowserContext, page: Page, storefront: Storefront
+) -> None:
+    await visitor.route("**/*.s.js", lambda route: route.abort("blockedbyclient"))
+    await page.goto(storefront.theme("/"))
+    await storefront.until_named("Pageview")
 
 
 @pytest.mark.parametrize(
