@@ -26,6 +26,7 @@ unit: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.webhooks
 
 lock:
 	$(BIN)/python -m pip install --quiet uv

@@ -12,6 +12,7 @@ import sqlite3
 import statistics
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -147,17 +148,18 @@ def count_events(database: Path) -> tuple[int, int]:
 def report(rounds: list[Round], peak_mb: float, stored: int, accepted: int) -> None:
     """The figures of all rounds, as medians."""
 
-    def median(of: object) -> float:
-        return statistics.median(map(of, rounds))  # type: ignore[call-overload]
+    def row(name: str, style: str, bare: Callable[[Round], float], gateway: Callable[[Round], float]) -> str:
+        medians = (statistics.median(map(of, rounds)) for of in (bare, gateway))
+        return f"| {name} | " + " | ".join(format(one, style) for one in medians) + " |"
 
     ratios = sorted(one.gateway.rps / one.bare.rps for one in rounds)
     lines = [
-        "| | bare uvicorn 204 | gateway |",
+        "| medians | bare uvicorn 204 | gateway |",
         "|---|---:|---:|",
-        f"| requests/s | {median(lambda r: r.bare.rps):,.0f} | {median(lambda r: r.gateway.rps):,.0f} |",
-        f"| p50 ms | {median(lambda r: r.bare.p50_ms):.2f} | {median(lambda r: r.gateway.p50_ms):.2f} |",
-        f"| p99 ms | {median(lambda r: r.bare.p99_ms):.2f} | {median(lambda r: r.gateway.p99_ms):.2f} |",
-        f"| CPU µs a request (with delivery) | {median(lambda r: r.bare_cpu_us):.1f} | {median(lambda r: r.gateway_cpu_us):.1f} |",
+        row("requests/s", ",.0f", lambda r: r.bare.rps, lambda r: r.gateway.rps),
+        row("p50 ms", ".2f", lambda r: r.bare.p50_ms, lambda r: r.gateway.p50_ms),
+        row("p99 ms", ".2f", lambda r: r.bare.p99_ms, lambda r: r.gateway.p99_ms),
+        row("CPU µs a request, delivery included", ".1f", lambda r: r.bare_cpu_us, lambda r: r.gateway_cpu_us),
         f"| errors | {sum(r.bare.errors for r in rounds)} | {sum(r.gateway.errors for r in rounds)} |",
         "",
         f"Ratio of requests/s, median of {len(rounds)} paired rounds: **{statistics.median(ratios):.3f}** "

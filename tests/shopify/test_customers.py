@@ -36,9 +36,7 @@ def test_new_account_is_a_registration() -> None:
     assert event.occurred_ms == int(datetime.fromisoformat("2026-03-01T06:11:09-07:00").timestamp() * 1000)
     assert event.page.url == f"{ORIGIN}/"
     assert event.user.external_id == (sha("8832137625682"),)
-    assert made.ids == BuyerIds(
-        customer_id="8832137625682", email=sha("zoe@example.com"), phone=sha("+14085550123")
-    )
+    assert made.ids == BuyerIds(customer_id="8832137625682", email=sha("zoe@example.com"), phone=sha("+14085550123"))
 
 
 @pytest.mark.parametrize("state", ["disabled", "invited", "declined", None])
