@@ -22,6 +22,7 @@ CHECKOUT_EVENTS = ("checkout_started", "payment_info_submitted", "checkout_compl
 _TOPICS = {
     "orders/create": "Order creation",
     "orders/paid": "Order payment",
+    "orders/updated": "Order update",
     "orders/cancelled": "Order cancellation",
     "refunds/create": "Refund create",
     "checkouts/create": "Checkout creation",
@@ -179,7 +180,8 @@ def _add_webhooks(store: StoreSettings) -> Step:
         (
             *([] if store.shopify else [missing]),
             "Below the list stands the secret that signs them: it goes into webhook_secrets, not an app's own.",
-            "Shopify deletes a webhook that fails for long: look at `tag-gateway doctor` after an outage.",
+            "Shopify deletes a webhook that fails for long: after an outage see that all are still there, then run "
+            "`tag-gateway reconcile --send`.",
         ),
     )
 
@@ -198,11 +200,12 @@ def _write_ad_url(store: StoreSettings) -> Step:
     waits = "Until a visitor's consent is known it keeps nothing, and the click travels on in the address."
     is_early = store.consent == "granted" or store.go_without_consent
     return Step(
-        "Let ads land through the gateway (optional)",
+        "Let ads land through the gateway",
         "TikTok Ads Manager > the ad > Destination page",
         _to_url(store, f"/go?to=/products/YOUR-PRODUCT&{name}=__CLICKID__&utm_source=tiktok"),
         (
-            "Cookies set on such a landing live longest in Safari, and what strips ttclid leaves this address alone.",
+            "Cookies set on such a landing live longest in Safari; and uBlock Origin and Brave strip ttclid from an ad's "
+            f"address, but leave {name} alone.",
             *([] if is_early else [waits]),
             "Begin with one ad: TikTok reviews where an address leads.",
         ),
@@ -214,6 +217,9 @@ def _look_after(settings: Settings, store: StoreSettings) -> Step:
     return Step(
         "See that it works",
         "a terminal on this server",
-        f"tag-gateway doctor{option}\ntag-gateway test-event --code TEST12345{option}",
-        ("The code stands in Events Manager > your pixel > Test Events, and holds while that page is open.",),
+        f"curl {_to_url(store, '/readyz')}\ntag-gateway reconcile --since 1d{option}",
+        (
+            "For an hour, set test_event_code and test_event_code_until: what you do in the shop then shows in Events "
+            "Manager > your pixel > Test Events while that page is open, and does not count.",
+        ),
     )

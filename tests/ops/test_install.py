@@ -204,4 +204,4 @@ def test_commands_name_the_store_where_there_are_several(tmp_path: Path) -> None
     settings, store = build(tmp_path)
     assert "--store" not in build_install(settings, store)[-1].text
     both = settings.model_copy(update={"stores": (store, store.model_copy(update={"id": "bolt"}))})
-    assert build_install(both, both.stores[1])[-1].text.startswith("tag-gateway doctor --store bolt\n")
+    assert build_install(both, both.stores[1])[-1].text.endswith("tag-gateway reconcile --since 1d --store bolt")
