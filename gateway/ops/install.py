@@ -204,8 +204,8 @@ def _write_ad_url(store: StoreSettings) -> Step:
         "TikTok Ads Manager > the ad > Destination page",
         _to_url(store, f"/go?to=/products/YOUR-PRODUCT&{name}=__CLICKID__&utm_source=tiktok"),
         (
-            "Cookies set on such a landing live longest in Safari; and uBlock Origin and Brave strip ttclid from an ad's "
-            f"address, but leave {name} alone.",
+            f"uBlock Origin and Brave strip ttclid from an ad's address; {name} passes.",
+            "Cookies set on such a landing live longest in Safari.",
             *([] if is_early else [waits]),
             "Begin with one ad: TikTok reviews where an address leads.",
         ),

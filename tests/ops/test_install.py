@@ -49,7 +49,7 @@ def test_every_step_says_what_where_and_what_to_mind(tmp_path: Path) -> None:
         "Paste the custom pixel",
         "Add the webhooks",
         "Turn off what would count twice",
-        "Let ads land through the gateway (optional)",
+        "Let ads land through the gateway",
         "See that it works",
     ]
     assert all(step.where and step.text and all(one.endswith(".") for one in step.warnings) for step in shown.values())
@@ -195,7 +195,7 @@ def test_the_custom_pixels_settings_follow_the_stores(tmp_path: Path, choices: d
     ("consent", "early", "waits"), [("shopify", False, True), ("shopify", True, False), ("granted", False, False)]
 )
 def test_the_ads_address_says_when_it_keeps_the_click(tmp_path: Path, consent: str, early: bool, waits: bool) -> None:
-    step = steps(tmp_path, consent=consent, go_without_consent=early)["Let ads land through the gateway (optional)"]
+    step = steps(tmp_path, consent=consent, go_without_consent=early)["Let ads land through the gateway"]
     assert step.text == "https://t.acme.com/go?to=/products/YOUR-PRODUCT&tc=__CLICKID__&utm_source=tiktok"
     assert ("keeps nothing" in " ".join(step.warnings)) == waits
 
