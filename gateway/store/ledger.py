@@ -36,7 +36,14 @@ _NOTE_PURCHASE = """
     INSERT INTO orders (store_id, id, visitor_id, placed_ms, heard_ms) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (store_id, id) DO UPDATE
     SET visitor_id = coalesce(orders.visitor_id, excluded.visitor_id), reason = NULL
-    WHERE coalesce(orders.reason, '') <> 'erased'"""
+    WHERE coalesce(orders.reason, '') <> 'erased' AND excluded.placed_ms <= orders.placed_ms + ?"""
+
+TOLD_WITHIN_MS = 28 * 86_400_000
+"""A Purchase of an order placed longer ago is its thank-you page opened once more: its event may be forgotten by now.
+
+As long as any event may be sent: the longest `delivery.max_age_h`.
+"""
+
 
 _NOTE_REVERSAL = """
     INSERT INTO reversals (store_id, order_id, kind, occurred_ms, amount, currency) VALUES (?, ?, ?, ?, ?, ?)
@@ -63,12 +70,13 @@ def is_erased(cursor: Cursor, store_id: str, order_id: str) -> bool:
 def note_purchase(cursor: Cursor, store_id: str, event: Event, visitor_id: str) -> bool:
     """The order that this event is the Purchase of is in the account as one that is told, whoever tells it.
 
-    False when its person was erased, and so it must never be told again. Of any other event there is nothing to note.
+    False when it must not be told: its person was erased, or it is long over. Of other events there is nothing to note.
     """
     order = _PURCHASE_ID.fullmatch(event.event_id) if event.event == "Purchase" else None
     if order is None:
         return True
-    cursor.execute(_NOTE_PURCHASE, (store_id, order[1], visitor_id, event.occurred_ms, event.received_ms))
+    row = (store_id, order[1], visitor_id, event.occurred_ms, event.received_ms)
+    cursor.execute(_NOTE_PURCHASE, (*row, TOLD_WITHIN_MS))
     return cursor.rowcount == 1
 
 

@@ -90,7 +90,7 @@ class Recorded(Struct, frozen=True):
 
     `visitor` is None when nothing about a visitor was kept. `kin` is the same person known by a guessable anchor: never
     told to the browser. `queued` and `duplicates` count events; `late` of the duplicates came after their twin left, or
-    after their person was erased. `is_ignored`: the webhook was heard before, or its order is erased.
+    after their order was over or its person erased. `is_ignored`: the webhook was heard before, or its order is erased.
     """
 
     visitor: Visitor | None = None

@@ -82,17 +82,17 @@ class _Draft(Struct, frozen=True):
 
 def _queue_events(cursor: Cursor, receipts: Sequence[Receipt], found: list[Recorded]) -> list[Recorded]:
     """The events of all receipts that may be kept are in `events` and `outbox`; twins are merged or counted."""
-    drafts, erased = _part_erased(cursor, _draft_events(receipts, found))
-    if not drafts and not erased:
+    drafts, over = _part_over(cursor, _draft_events(receipts, found))
+    if not drafts and not over:
         return found
     twins = _add_events(cursor, drafts)
     twin_ids = {draft.row[1] for draft in twins}
     fresh = [draft for draft in drafts if draft.queued.fate is None and draft.row[1] not in twin_ids]
     if fresh:
         cursor.executemany(sql.ADD_OUTBOX, [_outbox_row(draft) for draft in fresh])
-    late = erased + [draft for draft in twins if not _absorb_twin(cursor, draft)]
+    late = over + [draft for draft in twins if not _absorb_twin(cursor, draft)]
     queued_of, late_of = (Counter(draft.position for draft in some) for some in (fresh, late))
-    duplicates_of = Counter(draft.position for draft in erased + twins)
+    duplicates_of = Counter(draft.position for draft in over + twins)
     return [
         structs.replace(recorded, queued=queued_of[i], duplicates=duplicates_of[i], late=late_of[i])
         for i, recorded in enumerate(found)
@@ -110,15 +110,15 @@ def _draft_events(receipts: Sequence[Receipt], found: Sequence[Recorded]) -> Ite
                 yield _Draft(position, queued, event, row)
 
 
-def _part_erased(cursor: Cursor, drafts: Iterable[_Draft]) -> tuple[list[_Draft], list[_Draft]]:
-    """Those that may be told, in the account if they are Purchases, and those whose order's person was erased."""
+def _part_over(cursor: Cursor, drafts: Iterable[_Draft]) -> tuple[list[_Draft], list[_Draft]]:
+    """Those that may be told, in the account if they are Purchases; and those whose order is erased or long over."""
     told: list[_Draft] = []
-    erased: list[_Draft] = []
+    over: list[_Draft] = []
     for draft in drafts:
         store_id, *_, visitor_id = draft.row[:6]
         is_told = ledger.note_purchase(cursor, store_id, draft.event, visitor_id)
-        (told if is_told else erased).append(draft)
-    return told, erased
+        (told if is_told else over).append(draft)
+    return told, over
 
 
 def _with_known(event: Event, visitor: Visitor, kin: Visitor | None, fallback: User) -> Event:

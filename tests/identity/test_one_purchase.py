@@ -215,6 +215,19 @@ async def test_an_order_changed_after_its_event_was_forgotten_is_not_told_again(
     assert shop.told == 1
 
 
+@pytest.mark.parametrize("days", [29, 91, 400])
+async def test_a_thank_you_page_opened_after_its_event_was_forgotten_tells_nothing(shop: Shop, days: int):
+    browser = shop.browser()
+    await browser.beacon(make_purchase(), page=LANDED)
+    await shop.deliver(after_s=HOLD_S)
+    shop.forget("events", "attempts")
+    shop.clock.turn(days * DAY_S)
+    response = await browser.beacon(make_purchase())
+    assert response.headers["x-dropped"] == "duplicate"
+    await shop.deliver(after_s=HOLD_S)
+    assert shop.told == 1
+
+
 # What was bought
 
 
