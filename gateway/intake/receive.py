@@ -10,7 +10,7 @@ from decimal import Decimal
 from msgspec import Struct
 from uuid_utils import uuid7
 
-from gateway.intake.beacon import Beacon, BeaconContent, BeaconEvent, BeaconProperties, parse_beacon
+from gateway.intake.beacon import Beacon, BeaconConsent, BeaconContent, BeaconEvent, BeaconProperties, parse_beacon
 from gateway.intake.bots import is_bot
 from gateway.intake.identify import Hit, correct_ms, find_anchors, find_token, read_identity, read_sighting
 from gateway.intake.tokens import Tokens, VisitorToken
@@ -53,7 +53,7 @@ class Intake:
         beacon = parse_beacon(body)
         if settings.bots == "drop" and is_bot(hit.user_agent):
             return Received(dropped=Dropped.BOT)
-        consent = read_consent(beacon, hit.now_ms)
+        consent = read_consent(beacon, hit)
         token = find_token(self._tokens, settings.id, hit.cookies, beacon.ids.companion)
         mode = ConsentMode(settings.consent)
         if not is_allowed(mode, consent):
@@ -121,12 +121,16 @@ class Intake:
         return int(self._delivery.purchase_hold_s * 1000) if name == "Purchase" and settings.shopify else 0
 
 
-def read_consent(beacon: Beacon, now_ms: int) -> Consent | None:
-    """The choice that this beacon reports, dated now."""
-    said = beacon.consent
-    if said is None or said.marketing is said.analytics is said.sale_of_data is None:
+def read_consent(beacon: Beacon, hit: Hit) -> Consent | None:
+    """The choice that this beacon reports, dated now. Global Privacy Control refuses a sale of data for good.
+
+    So a later order of this visitor, which no browser accompanies, is limited as well.
+    """
+    said = beacon.consent or BeaconConsent()
+    sale_of_data = False if hit.refuses_sale else said.sale_of_data
+    if said.marketing is said.analytics is sale_of_data is None:
         return None
-    return Consent(said.marketing, said.analytics, said.sale_of_data, said.source, now_ms)
+    return Consent(said.marketing, said.analytics, sale_of_data, said.source, hit.now_ms)
 
 
 def read_event(beacon: Beacon, said: BeaconEvent, name: str, hit: Hit, source: Source, hold_ms: int) -> Event:

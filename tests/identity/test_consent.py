@@ -80,6 +80,14 @@ async def test_a_visitor_who_does_not_want_their_data_sold_has_their_order_sent_
     assert shop.purchases[0]["limited_data_use"] is True
 
 
+async def test_global_privacy_control_limits_the_order_that_comes_without_a_browser(shop: Shop):
+    browser = shop.browser()
+    await browser.beacon(page=LANDED, headers={"sec-gpc": "1"})
+    await shop.order(note_attributes=to_attributes(browser.cookies["_tgc"]))
+    await shop.deliver()
+    assert shop.purchases[0]["limited_data_use"] is True
+
+
 async def test_an_order_of_a_visitor_who_said_nothing_of_sales_is_sent_without_limits(shop: Shop):
     browser = shop.browser()
     await browser.beacon(page=LANDED, consent={"marketing": True})
