@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 from collections.abc import AsyncIterator
@@ -134,6 +135,7 @@ def run_server(settings: Settings, *, deliver: bool = True) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     server = build_server(settings, deliver=deliver)
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it once more after an orderly stop: that is exit 0
+    gc.freeze()  # what was built so far stays for good: the collector need not walk it again and again
     server.run()
 
 

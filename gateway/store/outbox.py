@@ -6,7 +6,10 @@ without a settlement means that its process died, and nobody knows whether TikTo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from gateway.store import rows, sql
 from gateway.store.receipt import Claimed, Settlement
@@ -31,29 +34,38 @@ def claim(cursor: Cursor, store_id: str, pixel_code: str, lease: str, now_ms: in
         for row in cursor.fetchall()
     ]
     if found:
-        leased = [(lease, now_ms + LEASE_MS, now_ms, store_id, one.id) for one in found]
-        cursor.executemany(sql.LEASE, leased)
+        ids = _to_json(one.id for one in found)
+        cursor.execute(sql.LEASE, (lease, now_ms + LEASE_MS, now_ms, store_id, ids))
     return found
 
 
 def renew(cursor: Cursor, store_id: str, lease: str, ids: Sequence[str], now_ms: int) -> None:
     """Those of these events that are still held under this lease are held until now + 15 s."""
-    cursor.executemany(sql.RENEW, [(now_ms + LEASE_MS, store_id, id_, lease) for id_ in ids])
+    cursor.execute(sql.RENEW, (now_ms + LEASE_MS, store_id, _to_json(ids), lease))
 
 
 def settle(cursor: Cursor, store_id: str, lease: str, settlements: Sequence[Settlement]) -> None:
-    """Each event has its fate and has left the outbox, or is due again; what TikTok answered is in `attempts`."""
-    ended = [one for one in settlements if one.fate]
-    again = [one for one in settlements if not one.fate]
-    answered = [one for one in settlements if one.verdict]
-    if ended:
-        cursor.executemany(sql.SETTLE_EVENT, [(one.fate, one.reason, one.at_ms, store_id, one.id) for one in ended])
-        cursor.executemany(sql.LEAVE_OUTBOX, [(store_id, one.id) for one in ended])
-    if again:
-        back = [(one.due_ms, one.attempts, one.maybe_sent_ms, store_id, one.id, lease) for one in again]
-        cursor.executemany(sql.PUT_BACK, back)
-    if answered:
-        cursor.executemany(sql.ADD_ATTEMPT, [_attempt_row(store_id, one) for one in answered])
+    """Each event has its fate and has left the outbox, or is due again; what TikTok answered is in `attempts`.
+
+    Events of one request mostly share their settlement, so there are few statements however many events.
+    """
+    ends: defaultdict[tuple[Any, ...], list[str]] = defaultdict(list)
+    backs: defaultdict[tuple[Any, ...], list[str]] = defaultdict(list)
+    for one in settlements:
+        if one.fate:
+            ends[one.fate, one.reason, one.at_ms].append(one.id)
+        else:
+            backs[one.due_ms, one.attempts, one.maybe_sent_ms].append(one.id)
+    for end, ids in ends.items():
+        cursor.execute(sql.SETTLE_EVENTS, (*end, store_id, _to_json(ids)))
+        cursor.execute(sql.LEAVE_OUTBOX, (store_id, _to_json(ids)))
+    for back, ids in backs.items():
+        cursor.execute(sql.PUT_BACK, (*back, store_id, _to_json(ids), lease))
+    sql.add_rows(cursor, sql.ADD_ATTEMPTS, [_attempt_row(store_id, one) for one in settlements if one.verdict])
+
+
+def _to_json(ids: Iterable[str]) -> str:
+    return json.dumps(list(ids))
 
 
 def _attempt_row(store_id: str, one: Settlement) -> tuple[object, ...]:

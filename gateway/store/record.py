@@ -39,6 +39,7 @@ def record_all(cursor: Cursor, receipts: Sequence[Receipt]) -> list[Recorded]:
 
 def _record(cursor: Cursor, receipts: Sequence[Receipt]) -> list[Recorded]:
     visitors = Visitors(cursor)
+    visitors.fetch([(receipt.store_id, receipt.known_id) for receipt in receipts if receipt.known_id])
     found = [_take(cursor, visitors, receipt) for receipt in receipts]
     visitors.write()
     recorded = _queue_events(cursor, receipts, found)
@@ -89,7 +90,7 @@ def _queue_events(cursor: Cursor, receipts: Sequence[Receipt], found: list[Recor
     twin_ids = {draft.row[1] for draft in twins}
     fresh = [draft for draft in drafts if draft.queued.fate is None and draft.row[1] not in twin_ids]
     if fresh:
-        cursor.executemany(sql.ADD_OUTBOX, [_outbox_row(draft) for draft in fresh])
+        sql.add_rows(cursor, sql.ADD_OUTBOX, [_outbox_row(draft) for draft in fresh])
     late = over + [draft for draft in twins if not _absorb_twin(cursor, draft)]
     queued_of, late_of = (Counter(draft.position for draft in some) for some in (fresh, late))
     duplicates_of = Counter(draft.position for draft in over + twins)
@@ -168,8 +169,7 @@ def _add_events(cursor: Cursor, drafts: Sequence[_Draft]) -> list[_Draft]:
     """The rows of these are in `events`; those whose row was not taken, because another stood under the same key."""
     if not drafts:
         return []
-    cursor.executemany(sql.ADD_EVENT, [draft.row for draft in drafts])
-    if cursor.rowcount == len(drafts):
+    if sql.add_rows(cursor, sql.ADD_EVENTS, [draft.row for draft in drafts]) == len(drafts):
         return []
 
     def is_stored(draft: _Draft) -> bool:

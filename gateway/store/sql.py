@@ -7,7 +7,7 @@ more than the insert itself (measured: three times as much), so Core builds the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from gateway.store.tables import attempts, events, links, outbox, visitors
 
@@ -29,11 +29,46 @@ class Cursor(Protocol):
     def fetchall(self) -> Sequence[Any]: ...
 
 
+class Insert(NamedTuple):
+    """An INSERT that takes any number of rows: what stands before them, one row's marks, what stands behind."""
+
+    head: str
+    row: str
+    tail: str = ""
+
+
+ROWS_AT_ONCE = 32
+"""Rows of one INSERT. The driver keeps each length as a statement of its own, so there must not be many lengths."""
+
+
+def add_rows(cursor: Cursor, into: Insert, rows: Sequence[Sequence[Any]]) -> int:
+    """The rows are inserted; how many were taken.
+
+    Many in one statement, because the driver lets go of the interpreter's lock at every step, and a busy event loop
+    gives it back late: row by row, the writer would mostly wait.
+    """
+    taken = 0
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        part = rows[start : start + ROWS_AT_ONCE]
+        marks = ", ".join([into.row] * len(part))
+        cursor.execute(f"{into.head} {marks} {into.tail}", [value for row in part for value in row])
+        taken += cursor.rowcount
+    return taken
+
+
+def _into(table: str, columns: tuple[str, ...], tail: str = "") -> Insert:
+    return Insert(f"INSERT INTO {table} ({', '.join(columns)}) VALUES", f"({', '.join('?' * len(columns))})", tail)
+
+
 def _insert(table: str, columns: tuple[str, ...]) -> str:
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 - names of ours
+    return " ".join(_into(table, columns)).rstrip()
 
 
 FIND_VISITOR = f"SELECT {', '.join(VISITOR)} FROM visitors WHERE store_id = ? AND id = ?"  # noqa: S608 - names of ours
+FIND_VISITORS = f"""
+    SELECT json_group_array(json_array({", ".join(VISITOR)})) FROM visitors
+    WHERE (store_id, id) IN (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))"""  # noqa: S608 - names of ours
+"""Many visitors in one step of the driver, as JSON: see `add_rows`."""
 ADD_VISITOR = _insert("visitors", VISITOR)
 CHANGE_VISITOR = f"UPDATE visitors SET {', '.join(name + ' = ?' for name in VISITOR[2:])} WHERE store_id = ? AND id = ?"  # noqa: S608 - names of ours
 
@@ -48,8 +83,8 @@ PUT_LINK = (
 )
 """The newest click wins the anchor; a link that says nothing new is not written again."""
 
-ADD_EVENT = _insert("events", EVENT) + " ON CONFLICT (store_id, pixel_code, event, event_id) DO NOTHING"
-ADD_OUTBOX = _insert("outbox", OUTBOX)
+ADD_EVENTS = _into("events", EVENT, "ON CONFLICT (store_id, pixel_code, event, event_id) DO NOTHING")
+ADD_OUTBOX = _into("outbox", OUTBOX)
 
 FIND_TWIN_VISITOR = """
     SELECT visitor_id FROM events WHERE store_id = ? AND pixel_code = ? AND event = ? AND event_id = ?"""
@@ -75,18 +110,21 @@ CLAIM = """
 
 LEASE = """
     UPDATE outbox SET lease = ?, due_ms = ?, attempts = attempts + 1, maybe_sent_ms = coalesce(maybe_sent_ms, ?)
-    WHERE store_id = ? AND id = ?"""
+    WHERE store_id = ? AND id IN (SELECT value FROM json_each(?))"""
 """From here on the event may have reached TikTok, until its settlement says otherwise."""
 
 FREE_LEASES = "UPDATE outbox SET lease = NULL, due_ms = ? WHERE lease IS NOT NULL"
 
 PUT_BACK = """
     UPDATE outbox SET lease = NULL, due_ms = ?, attempts = ?, maybe_sent_ms = ?
-    WHERE store_id = ? AND id = ? AND lease = ?"""
-RENEW = "UPDATE outbox SET due_ms = ? WHERE store_id = ? AND id = ? AND lease = ?"
-LEAVE_OUTBOX = "DELETE FROM outbox WHERE store_id = ? AND id = ?"
-SETTLE_EVENT = "UPDATE events SET fate = ?, reason = ?, settled_ms = ? WHERE store_id = ? AND id = ? AND fate IS NULL"
-ADD_ATTEMPT = _insert("attempts", ATTEMPT) + " ON CONFLICT (store_id, id, attempted_ms) DO NOTHING"
+    WHERE store_id = ? AND id IN (SELECT value FROM json_each(?)) AND lease = ?"""
+RENEW = """
+    UPDATE outbox SET due_ms = ? WHERE store_id = ? AND id IN (SELECT value FROM json_each(?)) AND lease = ?"""
+LEAVE_OUTBOX = "DELETE FROM outbox WHERE store_id = ? AND id IN (SELECT value FROM json_each(?))"
+SETTLE_EVENTS = """
+    UPDATE events SET fate = ?, reason = ?, settled_ms = ?
+    WHERE store_id = ? AND id IN (SELECT value FROM json_each(?)) AND fate IS NULL"""
+ADD_ATTEMPTS = _into("attempts", ATTEMPT, "ON CONFLICT (store_id, id, attempted_ms) DO NOTHING")
 
 IS_DUE = "SELECT 1 FROM outbox WHERE store_id = ? AND pixel_code = ? AND due_ms <= ? LIMIT 1"
 

@@ -5,7 +5,8 @@ Called by `gateway.store.record`. A visitor looked up once is kept, so that rece
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from msgspec import structs
@@ -26,6 +27,15 @@ class Visitors:
         self._visitors: dict[tuple[str, str], Visitor | None] = {}
         self._new_visitors: dict[tuple[str, str], None] = {}
         self._changed_visitors: dict[tuple[str, str], None] = {}
+
+    def fetch(self, keys: Sequence[tuple[str, str]]) -> None:
+        """The visitors of these keys are at hand, or known to be none."""
+        if len(keys) <= 1:  # one alone is found as well when it is needed
+            return
+        self._cursor.execute(sql.FIND_VISITORS, (json.dumps(keys),))
+        self._visitors.update(dict.fromkeys(keys))
+        for row in json.loads(self._cursor.fetchone()[0]):
+            self._visitors[row[0], row[1]] = rows.to_visitor(row)
 
     def take(self, receipt: Receipt) -> Recorded:
         """The receipt's visitor as it will stand after this transaction, or why there is none."""
