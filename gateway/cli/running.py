@@ -1,0 +1,33 @@
+"""What keeps running: the gateway."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gateway.cli.base import DEFAULT_CONFIG, ConfigOption, app
+from gateway.errors import CommandError
+from gateway.settings import load_settings
+
+
+@app.command()
+def serve(
+    config: ConfigOption = DEFAULT_CONFIG,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; more than one needs PostgreSQL.")] = 1,
+    no_deliver: Annotated[
+        bool, typer.Option("--no-deliver", help="Take events in and leave the sending to another process.")
+    ] = False,
+) -> None:
+    """Take events in and send them on.
+
+    Brings the database up to date first, then runs until it is stopped.
+    """
+    settings = load_settings(config)
+    if workers > 1 and settings.storage.is_sqlite:
+        raise CommandError(
+            f"--workers {workers} needs PostgreSQL, as one process alone may write to SQLite: set storage.url"
+        )
+    from gateway.app import run_server
+
+    run_server(settings, deliver=not no_deliver)

@@ -1,0 +1,106 @@
+"""From nothing to a store that sends: the demo, a first configuration, what to paste where."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.cli.base import DEFAULT_CONFIG, ConfigOption, StoreOption, app
+from gateway.errors import CommandError
+from gateway.settings import load_settings
+
+
+@app.command()
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="Stop after the scripted shopper; exit 0 if all arrived.")
+    ] = False,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="The demo storefront's port.")] = None,
+) -> int:
+    """Show the whole product on this machine.
+
+    Runs a demo store, the gateway and a stand-in for TikTok; needs no account and no configuration. A scripted shopper
+    clicks an ad, browses and buys; then everything keeps running until Ctrl-C, for you to try.
+    """
+    from gateway.demo.run import run_demo
+
+    return run_demo(once, port)
+
+
+@app.command()
+def init(
+    site: Annotated[str | None, typer.Option(help="The shop's address, such as https://www.acme.com.")] = None,
+    host: Annotated[
+        list[str] | None, typer.Option(help="The gateway's own name, such as t.acme.com; may be repeated.")
+    ] = None,
+    pixel: Annotated[str | None, typer.Option(help="The Pixel Code from TikTok's Events Manager.")] = None,
+    out: Annotated[Path, typer.Option(help="The file to write; an existing one is never touched.")] = DEFAULT_CONFIG,
+) -> None:
+    """Write a first, commented configuration.
+
+    It has a fresh signing key and paths drawn at random. On a terminal, init asks for the options that are missing.
+    """
+    from gateway.ops.init import TOKEN_VARIABLE, build_config, write_config
+
+    if out.exists():
+        raise CommandError(f"{out} exists and stays as it is: name another with --out, or move it away")
+    _refuse_missing({"--site": site, "--host": host, "--pixel": pixel})
+    site = site or typer.prompt("The shop's address, such as https://www.acme.com")
+    hosts = host or [typer.prompt("The gateway's own name, such as t.acme.com")]
+    pixel = pixel or typer.prompt("The Pixel Code from TikTok's Events Manager")
+    write_config(out, build_config(site, hosts, pixel))
+    typer.echo(f"Wrote {out}. Next: export {TOKEN_VARIABLE}=… (Events Manager generates it), then tag-gateway check")
+
+
+def _refuse_missing(options: dict[str, object]) -> None:
+    """Off a terminal nobody can be asked, so whatever is missing ends the command."""
+    missing = [name for name, value in options.items() if not value]
+    if missing and not sys.stdin.isatty():
+        raise CommandError(f"init needs {', '.join(missing)}: add it, or run init on a terminal to be asked")
+
+
+@app.command()
+def password() -> None:
+    """Print the hash of a dashboard password.
+
+    It goes into [security] as admin_password_hash. On a terminal, asks for the password twice; elsewhere, reads it as
+    one line from stdin.
+    """
+    from argon2 import PasswordHasher
+
+    if sys.stdin.isatty():
+        secret = typer.prompt("Dashboard password", hide_input=True, confirmation_prompt="Once more", err=True)
+    else:
+        secret = sys.stdin.readline().rstrip("\r\n")
+    if not secret:
+        raise CommandError("no password given: type one, or pipe it in as one line")
+    typer.echo(PasswordHasher().hash(secret))
+
+
+@app.command()
+def check(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Name every fault of the configuration.
+
+    Works offline and changes nothing. An environment variable that is not set is a fault too.
+    """
+    for store in load_settings(config).stores:
+        pixels = ", ".join(pixel.code for pixel in store.pixels)
+        typer.echo(f"{store.id}: {', '.join(store.hosts)} for {', '.join(store.origins)}, pixel {pixels}: ok")
+
+
+@app.command()
+def install(config: ConfigOption = DEFAULT_CONFIG, store: StoreOption = None) -> None:
+    """Print what to paste where: DNS records, theme tag, custom pixel, webhooks, ad address.
+
+    Works offline and changes nothing. Piped, the texts are plain.
+    """
+    from gateway.ops.errands import choose_stores
+    from gateway.ops.install import build_install
+    from gateway.ops.screen import show_steps
+
+    settings = load_settings(config)
+    for chosen in choose_stores(settings, store):
+        show_steps(chosen.id, build_install(settings, chosen))
