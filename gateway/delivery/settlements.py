@@ -16,15 +16,19 @@ Source: TikTok spec 5, read 2026-09: what arrives more than 48 hours after its t
 
 def screen(claimed: Claimed, now_ms: int) -> Settlement | None:
     """Why this event must not be sent now, as its settlement; None when it may go."""
+    fate, reason = _judge(claimed, now_ms)
+    return Settlement(claimed.id, now_ms, fate, reason, maybe_sent_ms=claimed.maybe_sent_ms) if fate else None
+
+
+def _judge(claimed: Claimed, now_ms: int) -> tuple[Fate | None, str | None]:
     if claimed.is_withdrawn:
-        return Settlement(claimed.id, now_ms, Fate.WITHDRAWN, "consent was withdrawn before it was sent")
+        return Fate.WITHDRAWN, "consent was withdrawn before it was sent"
     if now_ms > claimed.expires_ms:
-        return Settlement(claimed.id, now_ms, Fate.EXPIRED, _too_late(claimed))
+        return Fate.EXPIRED, _too_late(claimed)
     if claimed.maybe_sent_ms is not None and now_ms > claimed.maybe_sent_ms + UNKNOWN_WINDOW_MS:
-        reason = "an earlier attempt had no answer 48 hours ago: TikTok could count it twice"
-        return Settlement(claimed.id, now_ms, Fate.EXPIRED, reason)
+        return Fate.EXPIRED, "an earlier attempt had no answer 48 hours ago: TikTok could count it twice"
     fault = check_event(claimed.event)
-    return Settlement(claimed.id, now_ms, Fate.REJECTED, fault) if fault else None
+    return (Fate.REJECTED, fault) if fault else (None, None)
 
 
 def _too_late(claimed: Claimed) -> str:

@@ -8,13 +8,15 @@ from __future__ import annotations
 import logging
 from functools import partial
 
+from msgspec import structs
+
 from gateway.intake.tokens import Tokens
 from gateway.model.normalise import hash_external_id
 from gateway.model.person import Person
 from gateway.model.visitor import Identity
 from gateway.settings import StoreSettings
 from gateway.store import Store
-from gateway.store.erase import Erased, erase_store, erase_visitor, find_people, forget_orders
+from gateway.store.erase import Erased, erase_store, erase_visitor, find_people, forget_orders, note_erasure
 from gateway.store.receipt import AnchorKind
 
 log = logging.getLogger(__name__)
@@ -30,7 +32,7 @@ class People:
         self._store = store
 
     async def erase(self, settings: StoreSettings, person: Person, now_ms: int) -> Erased:
-        """Nothing of this person is left in this store, and their orders are never told again.
+        """Nothing of this person is left in this store but the proof of it, and their orders are never told again.
 
         Raises: StoreUnavailable; then call again, nothing is done by halves that a second call does not finish.
         """
@@ -40,6 +42,8 @@ class People:
                 await self._store.run(partial(erase_visitor, store_id=settings.id, visitor_id=visitor_id))
             )
         await self._store.run(lambda cursor: forget_orders(cursor, settings.id, person.order_ids, now_ms))
+        names = ", ".join(name.removesuffix("_ids") for name, value in structs.asdict(person).items() if value)
+        await self._store.run(lambda cursor: note_erasure(cursor, settings.id, names, erased, now_ms))
         log.info("store %s: erased %d visitors, %d events", settings.id, erased.visitors, erased.events)
         return erased
 

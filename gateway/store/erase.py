@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct, structs
 from sqlalchemy import Connection, and_, false, or_, select, union
+from uuid_utils import uuid7
 
 from gateway.model.visitor import Identity
 from gateway.store.receipt import Anchor
@@ -93,6 +94,17 @@ def erase_store(cursor: Cursor, store_id: str, limit: int) -> int:
         statement = f"DELETE FROM {table} WHERE store_id = ? AND {key} IN ({rows})"  # noqa: S608 - names of ours
         erased += _delete(cursor, statement, (store_id, store_id, limit))
     return erased
+
+
+def note_erasure(cursor: Cursor, store_id: str, named_by: str, erased: Erased, now_ms: int) -> None:
+    """That this was erased is on record, with nothing of whose it was."""
+    row = (store_id, uuid7().hex, now_ms, named_by, *structs.astuple(erased))
+    cursor.execute(
+        """
+        INSERT INTO erasures (store_id, id, erased_ms, named_by, visitors, links, events, attempts, orders)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        row,
+    )
 
 
 def _delete(cursor: Cursor, statement: str, parameters: Sequence[object]) -> int:

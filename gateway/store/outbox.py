@@ -53,7 +53,7 @@ def settle(cursor: Cursor, store_id: str, lease: str, settlements: Sequence[Sett
     backs: defaultdict[tuple[Any, ...], list[str]] = defaultdict(list)
     for one in settlements:
         if one.fate:
-            ends[one.fate, one.reason, one.at_ms].append(one.id)
+            ends[one.fate, one.reason, one.at_ms, one.maybe_sent_ms].append(one.id)
         else:
             backs[one.due_ms, one.attempts, one.maybe_sent_ms].append(one.id)
     for end, ids in ends.items():

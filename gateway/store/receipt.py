@@ -29,6 +29,21 @@ UNGUESSABLE = frozenset({AnchorKind.FIRST, AnchorKind.CART, AnchorKind.CHECKOUT,
 """Anchors that nobody can make up: only these may give a browser its cookies back (contract 4.6)."""
 
 
+class FoundBy(StrEnum):
+    """How the visitor of an event was found: by an anchor, or by one of the three ways that are none."""
+
+    FIRST = "first"
+    CART = "cart"
+    CHECKOUT = "checkout"
+    CLIENT = "client"
+    CUSTOMER = "customer"
+    EMAIL = "email"
+    PHONE = "phone"
+    SIGNED = "signed"  # by a signature of ours: the visitor cookie, or the companion
+    TWIN = "twin"  # by the same event, told another way before
+    NEW = "new"  # nobody was found, so a new visitor was made
+
+
 class Anchor(Struct, frozen=True):
     """One way back to a visitor. `digest` is keyed: the database alone cannot be searched for a cart or an email."""
 
@@ -95,6 +110,7 @@ class Recorded(Struct, frozen=True):
 
     visitor: Visitor | None = None
     kin: Visitor | None = None
+    found_by: FoundBy | None = None
     is_ignored: bool = False
     queued: int = 0
     duplicates: int = 0

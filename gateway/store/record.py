@@ -107,7 +107,7 @@ def _draft_events(receipts: Sequence[Receipt], found: Sequence[Recorded]) -> Ite
                 event = _with_known(queued.event, recorded.visitor, recorded.kin, receipt.fallback)
                 if receipt.hold_unknown_ms and not recorded.visitor.user_agent:
                     event = structs.replace(event, hold_until_ms=event.received_ms + receipt.hold_unknown_ms)
-                row = _event_row(receipt.store_id, queued, event, recorded.visitor.id)
+                row = _event_row(receipt.store_id, queued, event, recorded)
                 yield _Draft(position, queued, event, row)
 
 
@@ -150,12 +150,16 @@ def _match_keys(visitor: Visitor) -> User:
     )
 
 
-def _event_row(store_id: str, queued: Queued, event: Event, visitor_id: str) -> tuple[Any, ...]:
+def _event_row(store_id: str, queued: Queued, event: Event, recorded: Recorded) -> tuple[Any, ...]:
     body, ip = rows.from_event(event)
     settled_ms = event.received_ms if queued.fate else None
+    visitor = recorded.visitor
+    assert visitor is not None  # noqa: S101 - without a visitor nothing is drafted
+    consent_source = (visitor.consent.source or "") if visitor.consent else None
     return (
-        store_id, uuid7().hex, queued.pixel_code, event.event, event.event_id, visitor_id, event.source, event.pixel,
+        store_id, uuid7().hex, queued.pixel_code, event.event, event.event_id, visitor.id, event.source, event.pixel,
         event.occurred_ms, event.received_ms, queued.expires_ms, 0, ip, body, queued.fate, queued.reason, settled_ms,
+        None, recorded.found_by, consent_source,
     )  # fmt: skip
 
 

@@ -122,7 +122,7 @@ RENEW = """
     UPDATE outbox SET due_ms = ? WHERE store_id = ? AND id IN (SELECT value FROM json_each(?)) AND lease = ?"""
 LEAVE_OUTBOX = "DELETE FROM outbox WHERE store_id = ? AND id IN (SELECT value FROM json_each(?))"
 SETTLE_EVENTS = """
-    UPDATE events SET fate = ?, reason = ?, settled_ms = ?
+    UPDATE events SET fate = ?, reason = ?, settled_ms = ?, maybe_sent_ms = ?
     WHERE store_id = ? AND id IN (SELECT value FROM json_each(?)) AND fate IS NULL"""
 ADD_ATTEMPTS = _into("attempts", ATTEMPT, "ON CONFLICT (store_id, id, attempted_ms) DO NOTHING")
 

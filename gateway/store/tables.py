@@ -1,4 +1,4 @@
-"""The schema: visitors, links, events, outbox, attempts, orders, reversals, webhooks. SQLAlchemy Core, no ORM.
+"""The schema: visitors, links, events, outbox, attempts, orders, reversals, webhooks, erasures. SQLAlchemy Core, no ORM.
 
 Every primary key starts with `store_id`, so that a database can later be split by store. Times are Unix milliseconds.
 Our own ids are UUIDv7 in 32 hex digits: neighbours in time are neighbours in the index, which keeps inserts cheap.
@@ -7,9 +7,23 @@ Migrations in `gateway.store.migrations` build exactly this; a test compares the
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 metadata = MetaData()
+
+_HAS_EMAIL = text("email IS NOT NULL")
 
 visitors = Table(
     "visitors",
@@ -31,10 +45,16 @@ visitors = Table(
     Column("consent_ms", BigInteger),
     Column("ip", String),
     Column("user_agent", Text),
+    Column("landing", String),
+    Column("cookie_ms", BigInteger),
     Index("visitors_last_seen", "store_id", "last_seen_ms"),
+    Index("visitors_email", "store_id", "email", sqlite_where=_HAS_EMAIL, postgresql_where=_HAS_EMAIL),
     sqlite_with_rowid=False,
 )
-"""One row a visitor: the newest click, the person last seen, the consent in force."""
+"""One row a visitor: the newest click, the person last seen, the consent in force.
+
+`landing`: how they came to the first page seen; `cookie_ms`: when their cookie was last counted in `cookie_hours`.
+"""
 
 links = Table(
     "links",
@@ -70,10 +90,17 @@ events = Table(
     Column("fate", String),
     Column("reason", Text),
     Column("settled_ms", BigInteger),
-    UniqueConstraint("store_id", "pixel_code", "event", "event_id", name="events_once"),
+    Column("maybe_sent_ms", BigInteger),
+    Column("found_by", String),
+    Column("consent_source", String),
+    UniqueConstraint("store_id", "event_id", "pixel_code", "event", name="events_once"),
     Index("events_visitor", "store_id", "visitor_id"),
 )
-"""Every event taken in, once a pixel: what is sent and the audit trail. `body` is the Event as JSON, without the ip."""
+"""Every event taken in, once a pixel: what is sent and the audit trail. `body` is the Event as JSON, without the ip.
+
+`maybe_sent_ms`: as in the outbox, kept when the event left it. `found_by`: how its visitor was found. `consent_source`:
+who told the consent in force when it was taken; NULL when nobody had, empty when whoever did gave no name.
+"""
 
 outbox = Table(
     "outbox",
@@ -120,13 +147,14 @@ orders = Table(
     Column("value", String),
     Column("currency", String),
     Column("reason", String),
+    Column("fate", String),
     Index("orders_name", "store_id", "name"),
-    Index("orders_placed", "store_id", "placed_ms"),
+    Index("orders_placed", "store_id", "placed_ms", "reason", "fate"),
     Index("orders_visitor", "store_id", "visitor_id"),
 )
 """Every order that Shopify or a browser's Purchase told, with no personal data; only Shopify knows its name and value.
 
-`reason`: why no Purchase was queued for it; NULL when one was.
+`reason`: why no Purchase was queued for it; NULL when one was. `fate`: how that one ended, accepted if any pixel's was.
 """
 
 reversals = Table(
@@ -153,3 +181,88 @@ webhooks = Table(
     sqlite_with_rowid=False,
 )
 """The ids of the webhooks taken, so that a repeated delivery is answered and not worked on again."""
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("store_id", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("erased_ms", BigInteger, nullable=False),
+    Column("named_by", String, nullable=False),
+    Column("visitors", Integer, nullable=False),
+    Column("links", Integer, nullable=False),
+    Column("events", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("orders", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""That a person was erased, when, and how much of them there was: a proof with nothing of the person in it.
+
+`named_by`: by which kinds of name, such as `email`; never the name itself.
+"""
+
+
+def _hours(name: str, keys: tuple[str, ...], *counted: Column[int]) -> Table:
+    """What happened in one hour (UTC, by its first millisecond), in rows of few: numbers alone, no person in them.
+
+    `slot` keeps the nodes that write to one database off each other's rows; whoever reads adds them up.
+    """
+    return Table(
+        name,
+        metadata,
+        Column("store_id", String, primary_key=True),
+        Column("hour_ms", BigInteger, primary_key=True),
+        *(Column(key, String, primary_key=True) for key in keys),
+        Column("slot", Integer, primary_key=True, autoincrement=False),
+        *counted,
+        sqlite_with_rowid=False,
+    )
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default="0")
+
+
+COUNTED_FLOW = (
+    "received", "merged", "late",
+    "accepted", "rejected", "expired", "withdrawn", "not_sent",
+    "in_2s", "in_5s", "in_15s", "in_1m", "in_5m", "in_1h", "in_6h", "in_48h", "in_more",
+    "browser", "ttclid", "ttp", "email", "phone", "external_id", "ip", "user_agent",
+    "no_browser", "from_tiktok", "landing_unseen", "no_click", "unknown",
+)  # fmt: skip
+
+flow_hours = _hours("flow_hours", ("pixel_code", "event", "source"), *map(_count, COUNTED_FLOW))
+"""Events by the hour they were received in: how many came, how they ended, how long TikTok's acceptance took.
+
+`merged` and `late`: twins that filled a waiting event, and that came when it had left. The delays (`in_…`, each without
+the shorter ones) and all that follows them count accepted events alone. `event` is a standard name, or `other`.
+"""
+
+recovered_hours = _hours(
+    "recovered_hours", ("pixel_code", "event", "route", "browser", "currency"), _count("accepted"), _count("worth_e4")
+)
+"""Accepted events by what became of the Pixel's copy (`route`). `event` is `Purchase` or `other`; worth is Purchases'."""
+
+COUNTED_COOKIES = (
+    "d0", "d1", "d2", "d3", "d4", "d5", "d6", "d7", "d8_14", "d15_30", "d31_90", "d91_400",
+    "by_companion", "by_anchor",
+)  # fmt: skip
+
+cookie_hours = _hours("cookie_hours", ("browser",), *map(_count, COUNTED_COOKIES))
+"""Visitors who came back, each once a day (UTC): how many days old their cookie was, or what found them without it."""
+
+drop_hours = _hours("drop_hours", ("source", "reason"), _count("events"))
+"""Events of beacons that were deliberately not kept, by the reason told in `X-Dropped`; nearly exact."""
+
+failure_hours = _hours(
+    "failure_hours",
+    ("pixel_code", "verdict", "code"),
+    _count("events"),
+    Column("last_ms", BigInteger, nullable=False),
+    Column("message", Text),
+    Column("request_id", String),
+)
+"""Sendings of an event that were not accepted, by TikTok's code; the newest example's message and request.
+
+`code` is TikTok's, else `http_` and the status, `no_answer`, or `not_tried` for what the gateway kept back itself.
+"""

@@ -15,8 +15,11 @@ from gateway.model.consent import is_allowed
 from gateway.model.outcome import Dropped
 from gateway.model.visitor import Sighting, Visitor, is_same_person, newest_consent, only_consent, update_visitor
 from gateway.store import rows, sql
-from gateway.store.receipt import UNGUESSABLE, Anchor, Receipt, Recorded
+from gateway.store.receipt import UNGUESSABLE, Anchor, FoundBy, Receipt, Recorded
 from gateway.store.sql import Cursor
+
+Found = tuple[FoundBy, Visitor | None]
+"""Whom something led to, and what; NEW with nobody."""
 
 
 class Visitors:
@@ -39,9 +42,10 @@ class Visitors:
 
     def take(self, receipt: Receipt) -> Recorded:
         """The receipt's visitor as it will stand after this transaction, or why there is none."""
-        visitor = self._find_proven(receipt)
-        if visitor is None and receipt.is_browserless and (visitor := self._find_buyer(receipt)):
-            receipt = without_proof(receipt)
+        found_by, visitor = self._find_proven(receipt)
+        if visitor is None and receipt.is_browserless:
+            found_by, visitor = self._find_buyer(receipt)
+            receipt = without_proof(receipt) if visitor else receipt
         if visitor is None and not receipt.may_create:
             return Recorded(dropped=Dropped.CONSENT)
         if visitor is None:
@@ -53,20 +57,22 @@ class Visitors:
             return Recorded(dropped=Dropped.CONSENT)
         kin = self._find_kin(receipt, visitor) if receipt.anchors else None
         self._link_anchors(receipt, visitor)
-        return Recorded(visitor=visitor, kin=kin)
+        return Recorded(visitor=visitor, kin=kin, found_by=found_by)
 
-    def _find_proven(self, receipt: Receipt) -> Visitor | None:
+    def _find_proven(self, receipt: Receipt) -> Found:
         """The visitor that a signature or an unguessable anchor leads to."""
         if receipt.known_id and (visitor := self._visitor(receipt.store_id, receipt.known_id)):
-            return visitor
+            return FoundBy.SIGNED, visitor
         for anchor in receipt.anchors:
             if anchor.kind in UNGUESSABLE and (visitor := self._at(receipt.store_id, anchor)):
-                return visitor
-        return None
+                return FoundBy(anchor.kind), visitor
+        return FoundBy.NEW, None
 
-    def _find_buyer(self, receipt: Receipt) -> Visitor | None:
+    def _find_buyer(self, receipt: Receipt) -> Found:
         """Who is meant as far as can be guessed: who told this very event before, or the same person elsewhere."""
-        return self._find_by_twin(receipt) or next(self._find_people(receipt), None)
+        if visitor := self._find_by_twin(receipt):
+            return FoundBy.TWIN, visitor
+        return next(self._find_people(receipt), (FoundBy.NEW, None))
 
     def _find_by_twin(self, receipt: Receipt) -> Visitor | None:
         for queued in receipt.events:
@@ -79,17 +85,17 @@ class Visitors:
 
     def _find_kin(self, receipt: Receipt, visitor: Visitor) -> Visitor | None:
         """The same person elsewhere, known by a guessable anchor: it enriches what TikTok gets and nothing else."""
-        for kin in self._find_people(receipt):
+        for _, kin in self._find_people(receipt):
             if kin.id != visitor.id and is_allowed(receipt.mode, kin.consent):
                 return kin
         return None
 
-    def _find_people(self, receipt: Receipt) -> Iterator[Visitor]:
+    def _find_people(self, receipt: Receipt) -> Iterator[tuple[FoundBy, Visitor]]:
         """The visitors that guessable anchors lead to, but for those whose device is somebody else's by now."""
         for anchor in receipt.anchors:
             found = self._at(receipt.store_id, anchor) if anchor.kind not in UNGUESSABLE else None
             if found and is_same_person(found.identity, receipt.sighting.identity):
-                yield found
+                yield FoundBy(anchor.kind), found
 
     def _at(self, store_id: str, anchor: Anchor) -> Visitor | None:
         self._cursor.execute(sql.FIND_LINK, (store_id, anchor.kind, anchor.digest))

@@ -14,7 +14,18 @@ from gateway.model.visitor import Identity
 from gateway.store import Recorded, Store
 from gateway.store.erase import Erased, erase_store, erase_visitor, find_people, forget_orders
 from gateway.store.receipt import AnchorKind, OrderNote, WebhookNote
-from gateway.store.tables import attempts, events, links, metadata, orders, outbox, reversals, visitors, webhooks
+from gateway.store.tables import (
+    attempts,
+    erasures,
+    events,
+    links,
+    metadata,
+    orders,
+    outbox,
+    reversals,
+    visitors,
+    webhooks,
+)
 from tests.store.samples import (
     HOUR_MS,
     LANE,
@@ -212,8 +223,8 @@ async def test_a_store_is_erased_in_steps_and_its_neighbour_stays(store: Store, 
 
 
 def test_every_table_is_thought_of_when_a_store_is_erased():
-    """A new table must be added to `erase_store`, or say here why not."""
-    thought_of = {attempts, events, links, orders, outbox, reversals, visitors, webhooks}
+    """A new table must be added to `erase_store`, or say here why not: erasures name nobody, and prove what was done."""
+    thought_of = {attempts, erasures, events, links, orders, outbox, reversals, visitors, webhooks}
     assert set(metadata.tables.values()) == thought_of
 
 

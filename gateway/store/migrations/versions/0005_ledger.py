@@ -1,0 +1,88 @@
+"""The ledger: events are found by their id and tell how they came; people by their email; erasures leave a proof."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0002"
+
+_ONCE = ["store_id", "event_id", "pixel_code", "event"]
+_KEPT = (
+    "store_id, id, pixel_code, event, event_id, visitor_id, source, pixel, occurred_ms, received_ms, expires_ms, "
+    "duplicates, ip, body, fate, reason, settled_ms"
+)
+_HAS_EMAIL = sa.text("email IS NOT NULL")
+
+
+def upgrade() -> None:
+    if op.get_bind().dialect.name == "sqlite":
+        _rebuild_events()
+    else:
+        _change_events()
+    op.create_index(
+        "visitors_email", "visitors", ["store_id", "email"], sqlite_where=_HAS_EMAIL, postgresql_where=_HAS_EMAIL
+    )
+    _create_erasures()
+
+
+def _rebuild_events() -> None:
+    """SQLite changes no constraint of a table that is there: the rows move to a new one, in their order."""
+    op.drop_index("events_visitor", "events")
+    op.rename_table("events", "events_0002")
+    op.create_table(
+        "events",
+        sa.Column("store_id", sa.String(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("pixel_code", sa.String(), nullable=False),
+        sa.Column("event", sa.String(), nullable=False),
+        sa.Column("event_id", sa.String(), nullable=False),
+        sa.Column("visitor_id", sa.String(), nullable=True),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("pixel", sa.String(), nullable=True),
+        sa.Column("occurred_ms", sa.BigInteger(), nullable=False),
+        sa.Column("received_ms", sa.BigInteger(), nullable=False),
+        sa.Column("expires_ms", sa.BigInteger(), nullable=False),
+        sa.Column("duplicates", sa.Integer(), nullable=False),
+        sa.Column("ip", sa.String(), nullable=True),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("fate", sa.String(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("settled_ms", sa.BigInteger(), nullable=True),
+        *_new_columns(),
+        sa.PrimaryKeyConstraint("store_id", "id"),
+        sa.UniqueConstraint(*_ONCE, name="events_once"),
+    )
+    op.execute(f"INSERT INTO events ({_KEPT}) SELECT {_KEPT} FROM events_0002 ORDER BY rowid")  # noqa: S608 - names of ours
+    op.drop_table("events_0002")
+    op.create_index("events_visitor", "events", ["store_id", "visitor_id"], unique=False)
+
+
+def _change_events() -> None:
+    for column in _new_columns():
+        op.add_column("events", column)
+    op.drop_constraint("events_once", "events")
+    op.create_unique_constraint("events_once", "events", _ONCE)
+
+
+def _new_columns() -> tuple[sa.Column[int], sa.Column[str], sa.Column[str]]:
+    return (
+        sa.Column("maybe_sent_ms", sa.BigInteger(), nullable=True),
+        sa.Column("found_by", sa.String(), nullable=True),
+        sa.Column("consent_source", sa.String(), nullable=True),
+    )
+
+
+def _create_erasures() -> None:
+    counts = ("visitors", "links", "events", "attempts", "orders")
+    op.create_table(
+        "erasures",
+        sa.Column("store_id", sa.String(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("erased_ms", sa.BigInteger(), nullable=False),
+        sa.Column("named_by", sa.String(), nullable=False),
+        *(sa.Column(name, sa.Integer(), nullable=False) for name in counts),
+        sa.PrimaryKeyConstraint("store_id", "id"),
+        sqlite_with_rowid=False,
+    )
