@@ -1,5 +1,6 @@
-"""The schema: visitors, links, events, outbox, attempts, orders, reversals, webhooks, erasures. SQLAlchemy Core, no ORM.
+"""The schema: visitors, links, events, outbox, attempts, orders, reversals, webhooks, erasures, and counts by the hour.
 
+SQLAlchemy Core, no ORM.
 Every primary key starts with `store_id`, so that a database can later be split by store. Times are Unix milliseconds.
 Our own ids are UUIDv7 in 32 hex digits: neighbours in time are neighbours in the index, which keeps inserts cheap.
 Migrations in `gateway.store.migrations` build exactly this; a test compares the two.

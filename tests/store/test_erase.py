@@ -223,7 +223,7 @@ async def test_a_store_is_erased_in_steps_and_its_neighbour_stays(store: Store, 
 
 
 def test_every_table_is_thought_of_when_a_store_is_erased():
-    """A new table must be added to `erase_store`, or say here why not: erasures name nobody, and prove what was done."""
+    """A new table must be added to `erase_store`, or say here why not: erasures name nobody and are the proof."""
     thought_of = {attempts, erasures, events, links, orders, outbox, reversals, visitors, webhooks}
     assert set(metadata.tables.values()) == thought_of
 
