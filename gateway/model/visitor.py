@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from gateway.model.consent import Consent
+from gateway.model.landing import Landing
 
 CLICK_WINDOW_MS = 28 * 86_400_000
 """How long a click id is worth keeping. Source: TikTok's longest click-attribution window (spec 6.1)."""
@@ -30,7 +31,8 @@ class Identity(Struct, frozen=True):
 class Visitor(Struct, frozen=True):
     """What is known of one visitor.
 
-    Units: `first_seen_ms`, `last_seen_ms` Unix milliseconds. `id` is a UUIDv7 in 32 hex digits.
+    Units: `first_seen_ms`, `last_seen_ms` Unix milliseconds. `id` is a UUIDv7 in 32 hex digits. `landing`: how they came
+    to the first page seen; `cookie_ms`: when their cookie was last counted.
     """
 
     id: str
@@ -42,12 +44,15 @@ class Visitor(Struct, frozen=True):
     consent: Consent | None = None
     ip: str | None = None
     user_agent: str | None = None
+    landing: Landing | None = None
+    cookie_ms: int | None = None
 
 
 class Sighting(Struct, frozen=True):
     """What one beacon, ad landing or order says about its visitor.
 
-    `minted_ttp` is used only where no `_ttp` is known.
+    `minted_ttp` is used only where no `_ttp` is known. `cookie_first_ms`: when the visitor cookie that came along was
+    first issued; 0 for a browser that could have sent one and did not; None where none could come.
     """
 
     at_ms: int
@@ -58,6 +63,7 @@ class Sighting(Struct, frozen=True):
     consent: Consent | None = None
     ip: str | None = None
     user_agent: str | None = None
+    cookie_first_ms: int | None = None
 
 
 _DAY_MS = 86_400_000
@@ -67,7 +73,8 @@ def update_visitor(visitor: Visitor, seen: Sighting) -> Visitor:
     """The visitor after this sighting; the very same object when nothing worth a write has changed.
 
     The newest click wins. A changed email or external id starts a new identity instead of mixing two people on one
-    device. `last_seen_ms`, `ip` and `user_agent` are refreshed at most once a day, or along with any other change.
+    device. `last_seen_ms`, `ip` and `user_agent` are refreshed at most once a day, or along with any other change; a
+    cookie is noted once a day.
     """
     news: dict[str, Any] = {}
     if seen.click and _is_newer(seen.click, visitor.click):
@@ -82,11 +89,18 @@ def update_visitor(visitor: Visitor, seen: Sighting) -> Visitor:
     consent = newest_consent(visitor.consent, seen.consent)
     if consent is not visitor.consent:
         news["consent"] = consent
+    if seen.cookie_first_ms is not None and is_later_day(seen.at_ms, visitor.cookie_ms):
+        news["cookie_ms"] = seen.at_ms
     if not news and seen.at_ms - visitor.last_seen_ms < _DAY_MS:
         return visitor
     news["last_seen_ms"] = max(visitor.last_seen_ms, seen.at_ms)
     news["ip"], news["user_agent"] = seen.ip or visitor.ip, seen.user_agent or visitor.user_agent
     return structs.replace(visitor, **news)
+
+
+def is_later_day(at_ms: int, than_ms: int | None) -> bool:
+    """Whether this is on a later day (UTC) than that, or that never was."""
+    return than_ms is None or at_ms // _DAY_MS > than_ms // _DAY_MS
 
 
 def merge_identity(known: Identity, said: Identity) -> Identity:

@@ -21,6 +21,7 @@ from gateway.model.visitor import Visitor
 from gateway.store import ledger, rows, sql
 from gateway.store.receipt import Queued, Receipt, Recorded
 from gateway.store.sql import Cursor
+from gateway.store.traits import mark
 from gateway.store.visitors import Visitors
 
 
@@ -159,7 +160,7 @@ def _event_row(store_id: str, queued: Queued, event: Event, recorded: Recorded) 
     return (
         store_id, uuid7().hex, queued.pixel_code, event.event, event.event_id, visitor.id, event.source, event.pixel,
         event.occurred_ms, event.received_ms, queued.expires_ms, 0, ip, body, queued.fate, queued.reason, settled_ms,
-        None, recorded.found_by, consent_source,
+        *mark(event, visitor).to_row(), None, recorded.found_by, consent_source,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from msgspec import structs
 
 from gateway.model.consent import Consent
 from gateway.model.event import Event
+from gateway.model.landing import Landing
 from gateway.model.visitor import Click, Identity, Visitor
 
 _encode = msgspec.json.Encoder().encode
@@ -37,12 +38,14 @@ def from_visitor(store_id: str, visitor: Visitor) -> tuple[Any, ...]:
         consent.at_ms if consent else None,
         visitor.ip,
         visitor.user_agent,
+        visitor.landing,
+        visitor.cookie_ms,
     )
 
 
 def to_visitor(row: Sequence[Any]) -> Visitor:
     """The visitor of a row in the order of `sql.VISITOR`."""
-    _, id_, first_ms, last_ms, ttclid, click_ms, ttp, email, phone, external_id, *consent, ip, user_agent = row
+    _, id_, first_ms, last_ms, ttclid, click_ms, ttp, email, phone, external_id, *consent, ip, agent, landing, day = row
     return Visitor(
         id=id_,
         first_seen_ms=first_ms,
@@ -52,7 +55,9 @@ def to_visitor(row: Sequence[Any]) -> Visitor:
         identity=Identity(email, phone, external_id),
         consent=_to_consent(*consent),
         ip=ip,
-        user_agent=user_agent,
+        user_agent=agent,
+        landing=Landing(landing) if landing else None,
+        cookie_ms=day,
     )
 
 

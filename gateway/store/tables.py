@@ -91,6 +91,10 @@ events = Table(
     Column("fate", String),
     Column("reason", Text),
     Column("settled_ms", BigInteger),
+    Column("browser", String),
+    Column("traits", Integer),
+    Column("currency", String),
+    Column("worth_e4", BigInteger),
     Column("maybe_sent_ms", BigInteger),
     Column("found_by", String),
     Column("consent_source", String),
@@ -101,6 +105,7 @@ events = Table(
 
 `maybe_sent_ms`: as in the outbox, kept when the event left it. `found_by`: how its visitor was found. `consent_source`:
 who told the consent in force when it was taken; NULL when nobody had, empty when whoever did gave no name.
+`browser`, `traits`, `currency` and `worth_e4` are what is counted of it: see `gateway.store.traits`.
 """
 
 outbox = Table(

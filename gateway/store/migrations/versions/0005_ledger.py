@@ -6,12 +6,12 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0005"
-down_revision = "0002"
+down_revision = "0003"
 
 _ONCE = ["store_id", "event_id", "pixel_code", "event"]
 _KEPT = (
     "store_id, id, pixel_code, event, event_id, visitor_id, source, pixel, occurred_ms, received_ms, expires_ms, "
-    "duplicates, ip, body, fate, reason, settled_ms"
+    "duplicates, ip, body, fate, reason, settled_ms, browser, traits, currency, worth_e4"
 )
 _HAS_EMAIL = sa.text("email IS NOT NULL")
 
@@ -30,7 +30,7 @@ def upgrade() -> None:
 def _rebuild_events() -> None:
     """SQLite changes no constraint of a table that is there: the rows move to a new one, in their order."""
     op.drop_index("events_visitor", "events")
-    op.rename_table("events", "events_0002")
+    op.rename_table("events", "events_0003")
     op.create_table(
         "events",
         sa.Column("store_id", sa.String(), nullable=False),
@@ -50,12 +50,16 @@ def _rebuild_events() -> None:
         sa.Column("fate", sa.String(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("settled_ms", sa.BigInteger(), nullable=True),
+        sa.Column("browser", sa.String(), nullable=True),
+        sa.Column("traits", sa.Integer(), nullable=True),
+        sa.Column("currency", sa.String(), nullable=True),
+        sa.Column("worth_e4", sa.BigInteger(), nullable=True),
         *_new_columns(),
         sa.PrimaryKeyConstraint("store_id", "id"),
         sa.UniqueConstraint(*_ONCE, name="events_once"),
     )
-    op.execute(f"INSERT INTO events ({_KEPT}) SELECT {_KEPT} FROM events_0002 ORDER BY rowid")  # noqa: S608 - names of ours
-    op.drop_table("events_0002")
+    op.execute(f"INSERT INTO events ({_KEPT}) SELECT {_KEPT} FROM events_0003 ORDER BY rowid")  # noqa: S608 - names of ours
+    op.drop_table("events_0003")
     op.create_index("events_visitor", "events", ["store_id", "visitor_id"], unique=False)
 
 
