@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
@@ -16,7 +17,9 @@ from uuid_utils import uuid7
 from gateway.delivery.retry import Pace
 from gateway.delivery.settlements import after_answer, put_back, screen
 from gateway.errors import StoreUnavailable
+from gateway.model.outcome import Fate
 from gateway.settings import DeliverySettings, PixelSettings
+from gateway.signals.metrics import DeliveryTally
 from gateway.store import Claimed, Lane, Settlement, Store
 from gateway.tiktok.answers import Answer, Verdict
 from gateway.tiktok.client import TikTokClient
@@ -63,6 +66,9 @@ class LaneWorker:
         self._stopping = asyncio.Event()
         self._slots = asyncio.Semaphore(IN_FLIGHT)
         self._stuck = 0
+        self._tally = DeliveryTally(lane[0])
+        self.fates: Counter[Fate] = Counter()
+        """How many events this process has seen meet each fate."""
 
     @property
     def is_paused(self) -> bool:
@@ -160,6 +166,7 @@ class LaneWorker:
             part = waiting.pop()
             sent_ms = self._clock()
             answer = await self._ask(part)
+            self._tally.answer(answer.verdict, (self._clock() - sent_ms) / 1000)
             if answer.verdict is Verdict.REJECT and len(part) > 1:
                 middle = len(part) // 2
                 waiting += [part[middle:], part[:middle]]
@@ -167,6 +174,8 @@ class LaneWorker:
             self._heed(answer, sent_ms)
             now_ms = self._clock()
             await self._settle([after_answer(one, answer, sent_ms, now_ms, self._pace.held_until_ms) for one in part])
+            if answer.verdict is Verdict.ACCEPTED:
+                self._tally.arrive(now_ms - one.event.received_ms for one in part)
         if waiting:
             now_ms = self._clock()
             due_ms = max(now_ms, self._pace.held_until_ms)
@@ -198,6 +207,9 @@ class LaneWorker:
     async def _settle(self, settlements: Sequence[Settlement]) -> None:
         """The settlements are on disk."""
         await self._insist(lambda: self._store.settle(self.lane[0], self._lease, settlements))
+        fates = [one.fate for one in settlements if one.fate]
+        self.fates.update(fates)
+        self._tally.settle(fates)
 
     async def _insist(self, write: Callable[[], Awaitable[None]]) -> None:
         """The write is on disk, however long that takes: while it is not, nothing more is claimed."""

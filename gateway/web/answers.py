@@ -18,11 +18,12 @@ RETRY_AFTER_S = 2
 
 
 class Answer(NamedTuple):
-    """A whole response."""
+    """A whole response. `dropped` is not sent: for the count, why what came was deliberately not kept."""
 
     status: int
     headers: Headers
     body: bytes = b""
+    dropped: str | None = None
 
 
 async def send_answer(send: Send, answer: Answer) -> None:

@@ -6,12 +6,15 @@ the commit, never before.
 
 from __future__ import annotations
 
+from time import perf_counter
+
 from gateway.errors import Forbidden, GatewayError
 from gateway.intake.beacon import MAX_BYTES
 from gateway.intake.receive import Intake
 from gateway.intake.tokens import Tokens
 from gateway.model.event import Source
 from gateway.settings import StoreSettings
+from gateway.signals.metrics import Tally
 from gateway.web.answers import Answer, Headers, Receive, Scope, Send, send_answer, to_error
 from gateway.web.cookies import clear_cookies, set_cookies
 from gateway.web.hits import read_body, read_client, read_hit, to_header_map
@@ -29,22 +32,26 @@ class BeaconEndpoint:
         self._intake = intake
         self._tokens = tokens
         self._limiter = limiter
+        self._tally = Tally(settings.id, "beacon")
         self._cors = {origin.encode(): to_cors(origin.encode()) for origin in settings.origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = to_header_map(scope)
         cors = self._cors.get(headers.get(b"origin", b""))
+        if scope["method"] != "POST":
+            await send_answer(send, to_other_method(scope, cors))
+            return
+        started_s = perf_counter()
         try:
             answer = await self._answer(scope, receive, headers, cors)
         except GatewayError as error:
             answer = to_error(error, cors)
+        self._tally.count(answer.status, answer.dropped, perf_counter() - started_s)
         await send_answer(send, answer)
 
     async def _answer(
         self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], cors: Headers | None
     ) -> Answer:
-        if scope["method"] != "POST":
-            return to_other_method(scope, cors)
         if cors is None:
             raise Forbidden("origin: not one of this store")
         self._limiter.check(read_client(scope))
@@ -56,7 +63,7 @@ class BeaconEndpoint:
             answered.append((b"x-dropped", received.dropped.encode()))
         if received.is_withdrawn and headers.get(b"cookie"):
             answered += clear_cookies(self._settings)
-        return Answer(204, answered)
+        return Answer(204, answered, dropped=received.dropped)
 
 
 def to_cors(origin: bytes) -> Headers:

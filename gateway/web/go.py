@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import cache, partial
+from time import perf_counter
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from starlette.requests import Request
@@ -17,6 +19,7 @@ from gateway.intake.landing import land
 from gateway.intake.receive import Received
 from gateway.intake.tokens import Tokens
 from gateway.settings import StoreSettings
+from gateway.signals.metrics import Tally
 from gateway.store import Store
 from gateway.web.cookies import set_cookies
 from gateway.web.hits import read_client, read_hit, to_header_map
@@ -33,6 +36,7 @@ class GoEndpoint:
         self._tokens = tokens
         self._store = store
         self._limiter = limiter
+        self._tally = cache(partial(Tally, endpoint="go"))
 
     async def answer(self, request: Request) -> Response:
         settings: StoreSettings = request.scope["store"]
@@ -45,14 +49,18 @@ class GoEndpoint:
         return response
 
     async def _land(self, request: Request, query: str, settings: StoreSettings) -> Received:
+        started_s, status = perf_counter(), 302
+        received = Received()
         try:
             self._limiter.check(read_client(request.scope))
             async with asyncio.timeout(_PATIENCE_S):
                 hit = read_hit(request.scope, to_header_map(request.scope))
-                return await land(query, hit, settings, self._tokens, self._store)
+                received = await land(query, hit, settings, self._tokens, self._store)
         except (StoreUnavailable, TooMany, TimeoutError) as error:
+            status = 429 if isinstance(error, TooMany) else 503
             log.warning("an ad landing was not stored (%s); its click id travels on in the query", type(error).__name__)
-            return Received()
+        self._tally(settings.id).count(status, received.dropped, perf_counter() - started_s)
+        return received
 
 
 def to_target(origin: str, query: str) -> str:

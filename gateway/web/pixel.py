@@ -7,12 +7,15 @@ Source: Shopify spec 3.4 and browsers A3, measured in three engines.
 
 from __future__ import annotations
 
+from time import perf_counter
+
 from gateway.errors import Forbidden, GatewayError
 from gateway.intake.beacon import MAX_BYTES
 from gateway.intake.receive import Intake
 from gateway.intake.tokens import Tokens
 from gateway.model.event import Source
 from gateway.settings import StoreSettings
+from gateway.signals.metrics import Tally
 from gateway.web.answers import Answer, Headers, Receive, Scope, Send, send_answer, to_error, to_json
 from gateway.web.beacon import to_other_method
 from gateway.web.hits import read_body, read_client, read_hit, to_header_map
@@ -29,19 +32,23 @@ class PixelEndpoint:
         self._intake = intake
         self._tokens = tokens
         self._limiter = limiter
+        self._tally = Tally(settings.id, "px")
         self._origins = {b"null", b"", *(origin.encode() for origin in settings.origins)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "POST":
+            await send_answer(send, to_other_method(scope, _CORS))
+            return
+        started_s = perf_counter()
         try:
             answer = await self._answer(scope, receive)
         except GatewayError as error:
             answer = to_error(error, _CORS)
+        self._tally.count(answer.status, answer.dropped, perf_counter() - started_s)
         await send_answer(send, answer)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         headers = to_header_map(scope)
-        if scope["method"] != "POST":
-            return to_other_method(scope, _CORS)
         if headers.get(b"origin", b"") not in self._origins:
             raise Forbidden("origin: not one of this store")
         self._limiter.check(read_client(scope))
@@ -54,4 +61,4 @@ class PixelEndpoint:
             "ttclid": visitor.click.ttclid if visitor and visitor.click else None,
         }
         dropped = [(b"x-dropped", received.dropped.encode())] if received.dropped else []
-        return to_json(200, told, [*_CORS, *dropped])
+        return to_json(200, told, [*_CORS, *dropped])._replace(dropped=received.dropped)

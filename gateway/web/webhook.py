@@ -7,6 +7,7 @@ gives a delivery five seconds and tries eight times in four hours: what could no
 from __future__ import annotations
 
 import logging
+from time import perf_counter
 
 import phonenumbers  # noqa: F401 - takes a tenth of a second: at the start, not inside the first order's webhook
 
@@ -31,6 +32,7 @@ from gateway.shopify.resources import (
 from gateway.shopify.reversals import to_cancellation, to_refund
 from gateway.shopify.signature import is_signed
 from gateway.shopify.webhook import Webhook, parse_webhook
+from gateway.signals.metrics import Tally
 from gateway.store.receipt import WebhookNote
 from gateway.web.answers import Answer, Receive, Scope, Send, send_answer, to_error
 from gateway.web.hits import read_body, to_header_map, to_now_ms
@@ -51,12 +53,15 @@ class WebhookEndpoint:
         self._settings = settings
         self._orders = orders
         self._people = people
+        self._tally = Tally(settings.id, "webhook")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started_s = perf_counter()
         try:
             answer = await self._answer(scope, receive)
         except GatewayError as error:
             answer = to_error(error)
+        self._tally.count(answer.status, None, perf_counter() - started_s)
         await send_answer(send, answer)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
