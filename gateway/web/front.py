@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from starlette.types import ASGIApp
 
 from gateway.settings import Settings
+from gateway.signals.logs import begin_request
 from gateway.web.answers import Answer, Receive, Scope, Send, send_answer
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -34,6 +35,7 @@ class Front:
         if scope["type"] != "http":
             await self._routes(scope, receive, send)
             return
+        begin_request()
         host, path = read_host(scope), scope["path"]
         if endpoint := self._endpoints.get((host, path)):
             await endpoint(scope, receive, send)
