@@ -10,6 +10,7 @@ import asyncio
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, Engine
 
 from gateway.errors import StoreUnavailable
+from gateway.signals.metrics import COMMIT_FAILURES, COMMIT_JOBS, COMMIT_SECONDS
 from gateway.store.database import only_unavailable
 from gateway.store.receipt import Receipt, Recorded
 from gateway.store.record import record_all
@@ -118,10 +120,14 @@ class Writer:
     def _commit(self, batch: Sequence[_Job]) -> list[Any]:
         """One result a job, after the commit; a failure is returned as the exception itself."""
         try:
+            started_s = time.perf_counter()
             results = self._transact(batch)
+            COMMIT_SECONDS.observe(time.perf_counter() - started_s)
+            COMMIT_JOBS.observe(len(batch))
             self._tell(None)
             return results
         except StoreUnavailable as error:
+            COMMIT_FAILURES.inc()
             self._tell(error)
             return [StoreUnavailable(str(error)) for _ in batch]
         except Exception as error:  # one job's fault must not take its neighbours down: halving finds it
