@@ -22,7 +22,7 @@ from gateway.intake.orders import OrderIntake
 from gateway.intake.people import People
 from gateway.intake.receive import Intake
 from gateway.intake.tokens import Tokens
-from gateway.ops.control import CONTROL_PATH, Seal
+from gateway.ops.control import CONTROL_PATH, MIRROR_PATH, Seal
 from gateway.ops.desk import Desk
 from gateway.ops.schedule import keep_reconciled
 from gateway.settings import Settings, StoreSettings
@@ -35,6 +35,7 @@ from gateway.web.front import Endpoint, Front
 from gateway.web.go import GoEndpoint
 from gateway.web.health import Readyz, healthz
 from gateway.web.limiter import Limiter
+from gateway.web.mirror import Mirror
 from gateway.web.pixel import PixelEndpoint
 from gateway.web.snippet import SnippetEndpoint, find_addon_path
 from gateway.web.webhook import WebhookEndpoint
@@ -71,6 +72,7 @@ def build_gateway(settings: Settings, *, deliver: bool = True) -> Front:
             Route("/healthz", healthz),
             Route("/readyz", Readyz(store).answer),
             Route(CONTROL_PATH, ControlEndpoint(desk.take, Seal(settings).fits), methods=["POST"]),
+            Route(MIRROR_PATH, Mirror(Seal(settings, MIRROR_PATH).fits).answer, methods=["POST"]),
         ],
         lifespan=lambda _app: run_lifespan(settings, store, desk, deliver=deliver),
     )

@@ -276,7 +276,7 @@ def test_no_command_shows_the_commands(capsys: pytest.CaptureFixture[str]):
     assert "Commands:" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [command.callback.__name__ for command in app.registered_commands])
+@pytest.mark.parametrize("command", [one.name or one.callback.__name__ for one in app.registered_commands])
 def test_each_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]):
     assert main([command, "--help"]) == 0
     assert f"Usage: tag-gateway {command}" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""From nothing to a store that sends: the demo, a first configuration, what to paste where."""
+"""From nothing to a store that sends: the demo, a first configuration, what to paste where, and whether it works."""
 
 from __future__ import annotations
 
@@ -104,3 +104,63 @@ def install(config: ConfigOption = DEFAULT_CONFIG, store: StoreOption = None) ->
     settings = load_settings(config)
     for chosen in choose_stores(settings, store):
         show_steps(chosen.id, build_install(settings, chosen))
+
+
+@app.command()
+def doctor(
+    config: ConfigOption = DEFAULT_CONFIG,
+    store: StoreOption = None,
+    code: Annotated[
+        str | None, typer.Option(help="A code from Events Manager > Test Events, with which TikTok's token is tried.")
+    ] = None,
+    dns: Annotated[
+        str | None, typer.Option(help="Ask this DNS server, such as 9.9.9.9, instead of the system's.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> int:
+    """Look at the whole installation: one line for each thing, with its mend.
+
+    Comes the way visitors come, and asks TikTok and Shopify. Run it on the gateway's machine. It leaves nothing behind;
+    ends with 1 when something fails.
+    """
+    import asyncio
+
+    from gateway.delivery.worker import now_ms
+    from gateway.ops.doctor import Network, examine
+    from gateway.ops.doctor.chart import print_json, show_findings
+    from gateway.ops.errands import choose_stores
+    from gateway.ops.trial import check_code
+
+    settings = load_settings(config)
+    shops = choose_stores(settings, store)
+    findings = examine(settings, shops, Network(dns), now_ms, code and check_code(code))
+    return asyncio.run((print_json if as_json else show_findings)(findings))
+
+
+@app.command("test-event")
+def send_test(
+    code: Annotated[str, typer.Option(help="The code that Events Manager > your pixel > Test Events shows.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    store: StoreOption = None,
+) -> int:
+    """Send one labelled event to TikTok's Test Events tab.
+
+    One for each pixel, straight to TikTok: it counts for nothing and is kept nowhere. Ends with 1 when it is refused.
+    """
+    import asyncio
+
+    from gateway.delivery.worker import now_ms
+    from gateway.ops.errands import choose_stores
+    from gateway.ops.trial import WHERE, check_code, send_trials
+
+    checked = check_code(code)
+    settings = load_settings(config)
+    trials = asyncio.run(send_trials(settings.delivery.api_base, choose_stores(settings, store), checked, now_ms()))
+    for store_id, trial in trials:
+        typer.echo(f"{store_id}: {trial.sentence}" + (f" -> {trial.mend}" if trial.mend else ""))
+    if not all(trial.is_accepted for _, trial in trials):
+        return 1
+    typer.echo(
+        f"Next: look at {WHERE}, with that page open; it is there within three minutes. Then: tag-gateway doctor"
+    )
+    return 0

@@ -21,17 +21,21 @@ from gateway.settings import Settings
 from gateway.store import Store
 
 CONTROL_PATH = "/control"
+MIRROR_PATH = "/control/mirror"
 SEAL_LIFE_S = 60
 
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - an address to translate, not to bind
 
 
 class Seal:
-    """Shows that an errand comes from somebody who may read the configuration: it is signed with the newest key."""
+    """Shows that a body comes from somebody who may read the configuration: it is signed with the newest key.
 
-    def __init__(self, settings: Settings) -> None:
+    A seal made for one `path` fits no other.
+    """
+
+    def __init__(self, settings: Settings, path: str = CONTROL_PATH) -> None:
         key = settings.security.secret_keys[0].get_secret_value()
-        self._signer = TimestampSigner(key, salt="tag-gateway control", digest_method=hashlib.sha256)
+        self._signer = TimestampSigner(key, salt=f"tag-gateway {path}", digest_method=hashlib.sha256)
 
     def sign(self, body: bytes) -> str:
         """A seal for this body, good for a minute."""
@@ -51,7 +55,7 @@ class RemoteDesk:
     is_serving = True
 
     def __init__(self, settings: Settings) -> None:
-        self._url = f"http://{_find_address(settings)}{CONTROL_PATH}"
+        self._url = f"http://{find_address(settings)}{CONTROL_PATH}"
         self._host = settings.stores[0].hosts[0]
         self._seal = Seal(settings)
 
@@ -125,7 +129,7 @@ def _open_store(settings: Settings) -> Store | None:
         return None
 
 
-def _find_address(settings: Settings) -> str:
+def find_address(settings: Settings) -> str:
     """Where this machine reaches a gateway with these settings."""
     host = _EVERYWHERE.get(settings.server.host, settings.server.host)
     return f"[{host}]:{settings.server.port}" if ":" in host else f"{host}:{settings.server.port}"

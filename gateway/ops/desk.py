@@ -16,11 +16,24 @@ from gateway.intake.orders import OrderIntake
 from gateway.intake.people import People
 from gateway.intake.tokens import Tokens
 from gateway.model.person import Person
-from gateway.ops.errands import Checked, Erase, Errand, Gone, Reconcile, Report, parse_errand, to_line, to_trouble
+from gateway.ops.errands import (
+    Checked,
+    Erase,
+    Errand,
+    Gone,
+    Look,
+    Looked,
+    Reconcile,
+    Report,
+    parse_errand,
+    to_line,
+    to_trouble,
+)
 from gateway.ops.reconcile import Reconciler, find_longest_age_h
 from gateway.settings import Settings, StoreSettings
 from gateway.shopify.admin_api import AdminApi
 from gateway.store import Store
+from gateway.store.vitals import find_vitals
 
 ADMIN_TIMEOUT_S = 30.0
 """Shopify gives up on a query of its own before that."""
@@ -65,6 +78,8 @@ class Desk:
                 return self._reconcile(shop, since_s, send=send)
             case Erase(person=person):
                 return self._erase(shop, person)
+            case Look():
+                return self._look(shop)
 
     async def _reconcile(self, shop: StoreSettings, since_s: int, *, send: bool) -> AsyncIterator[Report]:
         reconciler = Reconciler(shop, self._orders, self._store, self._max_age_h, self._clock)
@@ -75,6 +90,11 @@ class Desk:
 
     async def _erase(self, shop: StoreSettings, person: Person) -> AsyncIterator[Report]:
         yield Gone(shop.id, await self._people.erase(shop, person, self._clock()))
+
+    async def _look(self, shop: StoreSettings) -> AsyncIterator[Report]:
+        await self._store.check()
+        now_ms = self._clock()
+        yield Looked(shop.id, await self._store.read(lambda connection: find_vitals(connection, shop.id, now_ms)))
 
 
 def _build_http() -> httpx.AsyncClient:

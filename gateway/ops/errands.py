@@ -17,6 +17,7 @@ from gateway.model.person import Person
 from gateway.settings import Settings, StoreSettings
 from gateway.shopify.admin_token import AdminUnavailable
 from gateway.store.erase import Erased
+from gateway.store.vitals import Vitals
 
 
 class Reconcile(Struct, frozen=True, tag="reconcile"):
@@ -32,6 +33,12 @@ class Erase(Struct, frozen=True, tag="erase"):
 
     store_ids: tuple[str, ...]
     person: Person
+
+
+class Look(Struct, frozen=True, tag="look"):
+    """Say how each store is doing, once the database has taken a write."""
+
+    store_ids: tuple[str, ...]
 
 
 class State(StrEnum):
@@ -69,6 +76,13 @@ class Gone(Struct, frozen=True, tag="gone"):
     erased: Erased
 
 
+class Looked(Struct, frozen=True, tag="looked"):
+    """How a store is doing."""
+
+    store_id: str
+    vitals: Vitals
+
+
 class Trouble(Struct, frozen=True, tag="trouble"):
     """What kept the errand from being done for a store, as a sentence with the mend, and the command's exit code."""
 
@@ -77,8 +91,8 @@ class Trouble(Struct, frozen=True, tag="trouble"):
     exit_code: int
 
 
-Errand = Reconcile | Erase
-Report = Checked | Gone | Trouble
+Errand = Reconcile | Erase | Look
+Report = Checked | Gone | Looked | Trouble
 
 _encoder = msgspec.json.Encoder()
 _errands: msgspec.json.Decoder[Errand] = msgspec.json.Decoder(Errand)

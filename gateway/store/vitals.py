@@ -1,0 +1,50 @@
+"""How a store is doing, in a few numbers for the doctor. Changes nothing; looks at few rows however many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+from sqlalchemy import Connection, func, select
+
+from gateway.store.tables import events, orders, outbox, visitors, webhooks
+
+WEEK_MS = 7 * 86_400_000
+NEWEST = 20
+"""So many visitors, those seen last, show whether addresses come."""
+
+
+class Vitals(Struct, frozen=True):
+    """What a store's tables say.
+
+    Units: Unix milliseconds; None for what never was. `oldest_ms` is when the longest waiting event came in.
+    Shape: `orders` counts the last seven days' by why no Purchase was queued, those with one under the empty text.
+    `visitors` are at most `NEWEST`, and `located` those of them whose address is known.
+    """
+
+    oldest_ms: int | None = None
+    last_webhook_ms: int | None = None
+    orders: Mapping[str, int] = {}
+    visitors: int = 0
+    located: int = 0
+
+
+def find_vitals(connection: Connection, store_id: str, now_ms: int) -> Vitals:
+    """The numbers as they are now."""
+    oldest_id = select(func.min(outbox.c.id)).where(outbox.c.store_id == store_id).scalar_subquery()
+    oldest_ms = select(events.c.received_ms).where(events.c.store_id == store_id, events.c.id == oldest_id)
+    last_ms = select(func.max(webhooks.c.received_ms)).where(webhooks.c.store_id == store_id)
+    counts = (
+        select(func.coalesce(orders.c.reason, ""), func.count())
+        .where(orders.c.store_id == store_id, orders.c.placed_ms >= now_ms - WEEK_MS)
+        .group_by(orders.c.reason)
+    )
+    newest = select(visitors.c.ip).where(visitors.c.store_id == store_id)
+    ips = list(connection.scalars(newest.order_by(visitors.c.last_seen_ms.desc()).limit(NEWEST)))
+    return Vitals(
+        oldest_ms=connection.scalar(oldest_ms),
+        last_webhook_ms=connection.scalar(last_ms),
+        orders={row[0]: row[1] for row in connection.execute(counts)},
+        visitors=len(ips),
+        located=sum(ip is not None for ip in ips),
+    )
