@@ -41,6 +41,8 @@ def find_click_id(url: str, names: Sequence[str]) -> str | None:
 
 def find_in_query(query: str, names: Sequence[str]) -> str | None:
     """The click id in a query string. A plus sign stays a plus sign: click ids are not form data."""
+    if "%" not in query and not any(name in query for name in names):
+        return None
     found: dict[str, str] = {}
     for pair in query.split("&"):
         name, _, value = pair.partition("=")

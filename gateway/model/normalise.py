@@ -13,6 +13,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING
 
@@ -87,10 +88,12 @@ def to_country(raw: str | None) -> str | None:
     return text if text and len(text) == 2 and text.isascii() and text.isalpha() else None
 
 
+@lru_cache(4096)
 def to_public_ip(raw: str | None) -> str | None:
     """The visitor's address when it is one of the public internet, an IPv4 in IPv6's clothes as IPv4; else None.
 
-    Addresses reserved for documentation count as public: TikTok takes them, and tests have no others (spec 8).
+    Cached, as one address is read in several places. Addresses reserved for documentation count as public: TikTok takes
+    them, and tests have no others (spec 8).
     """
     try:
         ip = ip_address(_trim(raw))

@@ -101,7 +101,7 @@ def check_event(event: Event) -> str | None:
         return "event_time: not a time"
     if not event.page.url.strip():
         return "page.url: empty"
-    if to_user(event.user) == _User():
+    if not _digests(event.user.external_id) and to_user(event.user) == _User():
         return "user: empty, nothing to match"
     return None
 
@@ -217,7 +217,9 @@ def _number(number: Decimal | None) -> float | None:
 
 def _text(text: str | None) -> str | None:
     """The text untouched, or None when nothing is in it. An id that slipped through as a number becomes text again."""
-    return str(text) if text is not None and str(text).strip() else None
+    if text is None or not str(text).strip():
+        return None
+    return str(text)
 
 
 def _digest(digest: str | None) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from gateway.intake.identify import Cookies
 from gateway.intake.receive import Received
 from gateway.intake.tokens import Tokens, VisitorToken
@@ -10,6 +12,7 @@ from gateway.web.answers import Headers
 
 VISITOR, COMPANION, TTCLID, TTP = "_tgv", "_tgc", "ttclid", "_ttp"
 DAY_S = 86_400
+_OURS = re.compile(rf"(?:^|;)\s*({VISITOR}|{COMPANION}|{TTCLID}|{TTP})=([^;]*)")
 
 
 def read_cookies(header: bytes) -> Cookies:
@@ -18,10 +21,8 @@ def read_cookies(header: bytes) -> Cookies:
     Source: RFC 6265, section 5.4: cookies with longer paths are listed first. Values of ours are never quoted.
     """
     found: dict[str, str] = {}
-    for pair in header.decode("latin-1").split(";"):
-        name, _, value = pair.strip().partition("=")
-        if name in (VISITOR, COMPANION, TTCLID, TTP):
-            found.setdefault(name, value)
+    for name, value in _OURS.findall(header.decode("latin-1")):
+        found.setdefault(name, value.strip())
     return Cookies(found.get(VISITOR), found.get(COMPANION), found.get(TTCLID), found.get(TTP))
 
 

@@ -37,7 +37,7 @@ def read_hit(scope: Scope, headers: dict[bytes, bytes], *, with_cookies: bool = 
     cookie = headers.get(b"cookie") if with_cookies else None
     return Hit(
         now_ms=to_now_ms(),
-        ip=_public_ip(read_client(scope)),
+        ip=to_public_ip(read_client(scope)),
         user_agent=headers.get(b"user-agent", b"").decode("latin-1")[:_LONGEST_USER_AGENT],
         locale=_to_locale(headers.get(b"accept-language", b"")),
         cookies=read_cookies(cookie) if cookie else Cookies(),
@@ -64,9 +64,6 @@ async def read_body(receive: Receive, headers: dict[bytes, bytes], limit: int) -
             raise TooLarge(f"body: at most {limit} bytes")
         is_whole = not message.get("more_body")
     return body
-
-
-_public_ip = lru_cache(4096)(to_public_ip)
 
 
 @lru_cache(1024)
