@@ -134,12 +134,15 @@ def merge_events(stored: Event, twin: Event) -> Event:
 def fill(first: T, second: T) -> T:
     """`first` with its empty fields taken from `second`; digest lists are joined, first's values leading."""
     news: dict[str, Any] = {}
-    for name in first.__struct_fields__:
-        mine, theirs = getattr(first, name), getattr(second, name)
-        if theirs in (None, ()) or mine == theirs:
+    for name in second.__struct_fields__:
+        theirs = getattr(second, name)
+        if theirs is None or theirs == ():
             continue
-        if mine in (None, ()):
+        mine = getattr(first, name)
+        if mine is None or mine == ():
             news[name] = theirs
+        elif mine == theirs:
+            continue
         elif name in ("email", "phone", "external_id"):
             news[name] = tuple(dict.fromkeys(mine + theirs))
     return msgspec.structs.replace(first, **news) if news else first
