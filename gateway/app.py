@@ -17,6 +17,10 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from gateway.admin.access import Access
+from gateway.admin.dashboard import build_dashboard
+from gateway.admin.door import Door
+from gateway.admin.page import Backend
 from gateway.delivery.worker import Deliverer, now_ms
 from gateway.intake.orders import OrderIntake
 from gateway.intake.people import People
@@ -24,6 +28,7 @@ from gateway.intake.receive import Intake
 from gateway.intake.tokens import Tokens
 from gateway.ops.control import CONTROL_PATH, MIRROR_PATH, Seal
 from gateway.ops.desk import Desk
+from gateway.ops.install import build_install
 from gateway.ops.schedule import keep_reconciled
 from gateway.settings import Settings, StoreSettings
 from gateway.store import Store
@@ -46,6 +51,9 @@ KEEP_ALIVE_S = 75
 """Longer than a proxy keeps idle connections: a beacon sent on one that the gateway has closed is lost as a 502."""
 
 WEBHOOK_PATH = "/webhooks/shopify"
+
+SIGN_INS_OF_ONE, SIGN_INS_OF_ALL = "5/minute", "60/minute"
+"""Tries of the dashboard's password: of one client address, and of all together, which bounds what argon2 may cost."""
 
 REQUESTS_STOP_S = 3
 DELIVERY_STOP_S = 6
@@ -76,7 +84,15 @@ def build_gateway(settings: Settings, *, deliver: bool = True) -> Front:
         ],
         lifespan=lambda _app: run_lifespan(settings, store, desk, deliver=deliver),
     )
-    return Front(settings, endpoints, routes)
+    return Front(settings, endpoints, routes, build_admin(settings, store))
+
+
+def build_admin(settings: Settings, store: Store) -> Door | None:
+    """The dashboard; without a password there is none."""
+    if not settings.security.admin_password_hash.get_secret_value():
+        return None
+    access = Access(settings.security, Limiter(SIGN_INS_OF_ONE).check, Limiter(SIGN_INS_OF_ALL).check)
+    return build_dashboard(Backend(settings, store, now_ms, lambda shop: build_install(settings, shop)), access)
 
 
 def build_endpoints(

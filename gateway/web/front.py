@@ -1,6 +1,7 @@
 """The door: finds the store by Host, and the endpoint by path. Beacons go straight to theirs; the rest is Starlette's.
 
-An unknown Host is answered 404, but for health, which a load balancer asks under any name.
+An unknown Host is answered 404, but for health, which a load balancer asks under any name, and for the dashboard, which
+has names of its own (`admin_hosts`) and is nowhere else.
 """
 
 from __future__ import annotations
@@ -19,9 +20,15 @@ _NOT_FOUND = Answer(404, [(b"content-type", b"text/plain"), (b"content-length", 
 
 
 class Front:
-    """`endpoints` holds what each store serves under paths of its own; `routes` the fixed paths."""
+    """`endpoints`: what each store serves under paths of its own; `routes`: the fixed paths; `admin`: the dashboard."""
 
-    def __init__(self, settings: Settings, endpoints: dict[tuple[str, str], Endpoint], routes: ASGIApp) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        endpoints: dict[tuple[str, str], Endpoint],
+        routes: ASGIApp,
+        admin: ASGIApp | None = None,
+    ) -> None:
         self._stores = {host: store for store in settings.stores for host in store.hosts}
         self._endpoints = {
             (host, path): endpoint
@@ -30,6 +37,8 @@ class Front:
             if store.id == store_id
         }
         self._routes = routes
+        self._admin = admin
+        self._admin_hosts = frozenset(settings.security.admin_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -41,6 +50,8 @@ class Front:
             await endpoint(scope, receive, send)
         elif path in ANY_HOST:
             await self._routes(scope, receive, send)
+        elif self._admin and host in self._admin_hosts and (path == "/admin" or path.startswith("/admin/")):
+            await self._admin(scope, receive, send)
         elif store := self._stores.get(host):
             scope["store"] = store
             await self._routes(scope, receive, send)
