@@ -1,4 +1,4 @@
-"""The schema: visitors, links, events, outbox, attempts, orders, reversals, webhooks, erasures, and counts by the hour.
+"""The schema: visitors, links, events, outbox, attempts, orders, reversals, webhooks, erasures, alerts, hourly counts.
 
 SQLAlchemy Core, no ORM.
 Every primary key starts with `store_id`, so that a database can later be split by store. Times are Unix milliseconds.
@@ -205,6 +205,22 @@ erasures = Table(
 """That a person was erased, when, and how much of them there was: a proof with nothing of the person in it.
 
 `named_by`: by which kinds of name, such as `email`; never the name itself.
+"""
+
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("store_id", String, primary_key=True),
+    Column("cause", String, primary_key=True),
+    Column("seen_ms", BigInteger, nullable=False),
+    Column("due_ms", BigInteger, nullable=False),
+    Column("told_ms", BigInteger),
+    sqlite_with_rowid=False,
+)
+"""Troubles that are open now, seen last at `seen_ms` by any process; the empty store's are the whole installation's.
+
+`due_ms` keeps other processes from telling one as well while this one does; `told_ms` is NULL until somebody was told.
 """
 
 

@@ -15,6 +15,7 @@ from gateway.store import Recorded, Store
 from gateway.store.erase import Erased, erase_store, erase_visitor, find_people, forget_orders
 from gateway.store.receipt import AnchorKind, OrderNote, WebhookNote
 from gateway.store.tables import (
+    alerts,
     attempts,
     erasures,
     events,
@@ -223,8 +224,8 @@ async def test_a_store_is_erased_in_steps_and_its_neighbour_stays(store: Store, 
 
 
 def test_every_table_is_thought_of_when_a_store_is_erased():
-    """A new table must be added to `erase_store`, or say here why not: erasures name nobody and are the proof."""
-    thought_of = {attempts, erasures, events, links, orders, outbox, reversals, visitors, webhooks}
+    """A new table must be added to `erase_store`, or say here why not: erasures name nobody and are the proof; alerts name nobody."""
+    thought_of = {alerts, attempts, erasures, events, links, orders, outbox, reversals, visitors, webhooks}
     assert set(metadata.tables.values()) == thought_of
 
 
