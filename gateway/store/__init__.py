@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 
 from gateway.errors import StoreUnavailable
 from gateway.store import outbox, sql
-from gateway.store.database import Lock, migrate, only_unavailable, open_engine
+from gateway.store.database import is_sqlite, migrate, only_unavailable, open_cursor, open_engine
 from gateway.store.receipt import Claimed, Receipt, Recorded, Settlement
+from gateway.store.sqlite import Lock
 from gateway.store.writer import Writer
 
 T = TypeVar("T")
@@ -34,20 +35,20 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self._engine = open_engine(url)
-        database = self._engine.url.database
-        self._lock = Lock(Path(database)) if database else None
+        self._lock = Lock(Path(self._engine.url.database or "")) if is_sqlite(self._engine) else None
         try:
             migrate(self._engine)
         except BaseException:
             self._let_go()
             raise
-        self._writer = Writer(open_engine(url))
+        self._writer = Writer(open_engine(url, writes=True))
         self._signals: dict[Lane, asyncio.Event] = {}
 
     async def start(self, now_ms: int) -> None:
-        """Ready to record; what a dead predecessor had claimed is due again."""
+        """Ready to record; what a dead predecessor had claimed is due again, once its lease ends where nodes share."""
         self._writer.start()
-        await self._writer.run(lambda cursor: outbox.free_leases(cursor, now_ms))
+        if self._lock:
+            await self._writer.run(lambda cursor: outbox.free_leases(cursor, now_ms))
 
     async def stop(self) -> None:
         """Everything handed in is on disk, and another process may open the database."""
@@ -91,7 +92,7 @@ class Store:
         """Those of these lanes that have something to send now."""
 
         def find(connection: Connection) -> list[Lane]:
-            cursor = connection.connection.cursor()
+            cursor = open_cursor(connection)
             return [lane for lane in lanes if outbox.is_due(cursor, *lane, now_ms)]
 
         return await self.read(find)

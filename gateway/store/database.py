@@ -1,68 +1,65 @@
-"""Opens the database: SQLite with the pragmas durability needs, migrated to the newest schema, held by one process.
+"""Opens the database and tells its trouble: SQLite or PostgreSQL, migrated to the newest schema.
 
-Called by `gateway.store.Store`. Source of the pragmas: sqlite.org/wal.html, sqlite.org/pragma.html#pragma_synchronous
-(read 2026-11): in WAL mode only synchronous=FULL makes a commit survive a power cut.
+Called by `gateway.store.Store` and its writer. What differs between the two is in `gateway.store.sqlite` and
+`gateway.store.postgresql`; here is what they have in common.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, make_url, text
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, exc, inspect, text
 
-from gateway.errors import StoreLocked, StoreUnavailable
+from gateway.errors import StoreUnavailable
+from gateway.store import postgresql, sqlite
+from gateway.store.sql import Cursor
 from gateway.store.tables import metadata
-
-BEGIN = "BEGIN IMMEDIATE"
-"""How a writing transaction begins: it has the write lock at once, and never has to give up half-way."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-PRAGMAS = (
-    "PRAGMA journal_mode = WAL",
-    "PRAGMA synchronous = FULL",
-    "PRAGMA busy_timeout = 5000",
-    "PRAGMA foreign_keys = ON",
-    "PRAGMA cache_size = -4000",  # 4 MB a connection; the system caches the file itself
-    "PRAGMA wal_autocheckpoint = 4000",
-    "PRAGMA journal_size_limit = 67108864",
-)
+
+class TryAgain(StoreUnavailable):
+    """Nothing was written, or nobody knows whether it was; the same again may work at once.
+
+    Another node was quicker, or the connection was lost. Doing what the writer does twice comes to doing it once.
+    """
 
 
-def open_engine(url: str) -> Engine:
-    """An engine whose every SQLite connection is durable at commit. The database's folder exists afterwards."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        raise StoreUnavailable("storage.url: this version stores in SQLite; write sqlite:///path/to/gateway.db")
-    if parsed.database:
-        _make_folder(Path(parsed.database).parent)
-    engine = create_engine(parsed, connect_args={"check_same_thread": False})
-    event.listen(engine, "connect", _set_pragmas)
-    event.listen(engine, "begin", _begin)
-    return engine
+def open_engine(url: str, *, writes: bool = False) -> Engine:
+    """An engine whose every connection is durable at commit. `writes`: it is the writer's own.
+
+    Raises: StoreUnavailable when the URL names no database that the gateway can use.
+    """
+    kind = url.partition(":")[0]
+    if kind == "sqlite":
+        return sqlite.open_engine(url)
+    if kind == "postgresql":
+        return postgresql.open_engine(url, writes=writes)
+    raise StoreUnavailable(
+        "storage.url: write sqlite:///path/to/gateway.db or postgresql://user:password@host/database"
+    )
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreUnavailable(f"the database's folder {folder} cannot be made: {error.strerror}") from None
+def is_sqlite(engine: Engine) -> bool:
+    """Whether one process has this database for itself."""
+    return engine.dialect.name == "sqlite"
 
 
-def _set_pragmas(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # the driver opens no transaction of its own; `_begin` and the writer do
-    for pragma in PRAGMAS:
-        connection.execute(pragma)
+def begin(engine: Engine, connection: PoolProxiedConnection) -> Cursor:
+    """A writing transaction has begun, or will with the first statement; PostgreSQL's driver sees to that."""
+    if is_sqlite(engine):
+        cursor: Cursor = connection.cursor()
+        cursor.execute(sqlite.BEGIN, ())
+        return cursor
+    return postgresql.Cursor(connection.cursor())
 
 
-def _begin(connection: Any) -> None:
-    connection.exec_driver_sql(BEGIN if connection.get_execution_options().get("writes") else "BEGIN")
+def open_cursor(connection: Connection) -> Cursor:
+    """A cursor for the statements of `gateway.store.sql` on a reading connection."""
+    cursor: Cursor = connection.connection.cursor()
+    return cursor if is_sqlite(connection.engine) else postgresql.Cursor(cursor)
 
 
 @contextlib.contextmanager
@@ -74,17 +71,24 @@ def only_unavailable(engine: Engine) -> Iterator[None]:
     try:
         yield
     except (engine.dialect.loaded_dbapi.Error, exc.DBAPIError, exc.TimeoutError) as error:
-        cause = getattr(error, "orig", error)
+        cause = getattr(error, "orig", None) or error
         if _is_defect(cause):
             raise
-        raise StoreUnavailable(str(cause)) from error
+        raise _to_trouble(engine, cause) from error
 
 
 def _is_defect(error: BaseException) -> bool:
-    """Source: PEP 249, whose names every driver uses. SQLite calls a wrong statement operational too, with code 1."""
+    """Source: PEP 249, whose names every driver uses."""
     names = {kind.__name__ for kind in type(error).__mro__}
     is_wrong = not names.isdisjoint({"IntegrityError", "DataError", "ProgrammingError", "NotSupportedError"})
-    return is_wrong or getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    return (is_wrong and not postgresql.is_forbidden(error)) or sqlite.is_defect(error) or postgresql.is_defect(error)
+
+
+def _to_trouble(engine: Engine, cause: BaseException) -> StoreUnavailable:
+    if is_sqlite(engine):
+        return StoreUnavailable(str(cause))
+    trouble = TryAgain if postgresql.may_pass(cause) else StoreUnavailable
+    return trouble(postgresql.to_reason(cause))
 
 
 def migrate(engine: Engine) -> None:
@@ -92,11 +96,22 @@ def migrate(engine: Engine) -> None:
 
     Raises: StoreUnavailable when it cannot be opened, or was written by a newer version.
     """
-    with only_unavailable(engine):
+    with only_unavailable(engine), _alone(engine):
         with engine.connect().execution_options(writes=True) as connection, connection.begin():
             revision = _find_revision(connection)
         if revision != newest_revision():
             _upgrade(engine)
+
+
+@contextlib.contextmanager
+def _alone(engine: Engine) -> Iterator[None]:
+    """Of several nodes that start together one migrates, and the others wait; a SQLite file has one process anyway."""
+    if is_sqlite(engine):
+        yield
+        return
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": postgresql.MIGRATING})
+        yield
 
 
 def newest_revision() -> str:
@@ -129,28 +144,3 @@ def _upgrade(engine: Engine) -> None:
         command.upgrade(config, "head")
     except CommandError as error:
         raise StoreUnavailable(f"the database is of a newer version than this program: {error}") from None
-
-
-class Lock:
-    """Holds a SQLite file for one gateway process; the kernel lets go of it however the process ends.
-
-    Raises: StoreLocked when another process holds it, StoreUnavailable when its folder takes no file.
-    """
-
-    def __init__(self, database: Path) -> None:
-        self._path = database.with_name(database.name + ".lock")
-        try:
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise StoreUnavailable(f"{self._path} cannot be opened: {error.strerror}") from None
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._file)
-            raise StoreLocked(
-                f"{database} is in use by another gateway: SQLite takes one process; stop the other, or use PostgreSQL"
-            ) from None
-
-    def release(self) -> None:
-        """Another process may take the file now."""
-        os.close(self._file)

@@ -21,7 +21,9 @@ LEASE_MS = 15_000
 
 def claim(cursor: Cursor, store_id: str, pixel_code: str, lease: str, now_ms: int, limit: int) -> list[Claimed]:
     """Up to `limit` due events of one pixel, the oldest first, leased under this name until now + 15 s."""
-    cursor.execute(sql.CLAIM, (store_id, pixel_code, now_ms, limit))
+    cursor.execute(sql.FIND_DUE, (store_id, pixel_code, now_ms, limit))
+    ids = _to_json(row[0] for row in cursor.fetchall())
+    cursor.execute(sql.CLAIM, (store_id, ids))
     found = [
         Claimed(
             id=row[0],
@@ -34,7 +36,6 @@ def claim(cursor: Cursor, store_id: str, pixel_code: str, lease: str, now_ms: in
         for row in cursor.fetchall()
     ]
     if found:
-        ids = _to_json(one.id for one in found)
         cursor.execute(sql.LEASE, (lease, now_ms + LEASE_MS, now_ms, store_id, ids))
     return found
 

@@ -1,7 +1,9 @@
 """The statements of the hot path, as SQL one can read, run through the driver's own cursor.
 
-Both SQLite and PostgreSQL take this text; only the placeholder differs (`for_driver`). Binding through SQLAlchemy costs
-more than the insert itself (measured: three times as much), so Core builds the schema and the reports, not these.
+SQLite takes this text as it is. For PostgreSQL `gateway.store.postgresql` puts it in other words where it must: the
+placeholder `?`, lists of ids as `IN (SELECT value FROM json_each(?))`, and locks on what is read to be changed. Binding
+through SQLAlchemy costs more than the insert itself (measured: three times as much), so Core builds the schema and the
+reports, not these.
 """
 
 from __future__ import annotations
@@ -99,14 +101,17 @@ MERGE_EVENT = """
     WHERE store_id = ? AND id = ?"""
 HASTEN = "UPDATE outbox SET due_ms = ? WHERE store_id = ? AND id = ?"
 
+FIND_DUE = "SELECT id FROM outbox WHERE store_id = ? AND pixel_code = ? AND due_ms <= ? ORDER BY due_ms LIMIT ?"
+"""One pixel's oldest due events. A leased event is due again when its lease ends, so a dead process frees its own."""
+
 CLAIM = """
     SELECT o.id, e.body, e.ip, e.expires_ms, o.attempts, o.maybe_sent_ms, v.marketing
     FROM outbox o
     JOIN events e ON e.store_id = o.store_id AND e.id = o.id
     LEFT JOIN visitors v ON v.store_id = e.store_id AND v.id = e.visitor_id
-    WHERE o.store_id = ? AND o.pixel_code = ? AND o.due_ms <= ?
-    ORDER BY o.due_ms LIMIT ?"""
-"""One pixel's oldest due events. A leased event is due again when its lease ends, so a dead process frees its own."""
+    WHERE o.store_id = ? AND o.id IN (SELECT value FROM json_each(?))
+    ORDER BY o.due_ms"""
+"""What is due, read after it was found: by then no other node can add a twin's words to it."""
 
 LEASE = """
     UPDATE outbox SET lease = ?, due_ms = ?, attempts = attempts + 1, maybe_sent_ms = coalesce(maybe_sent_ms, ?)

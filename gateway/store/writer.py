@@ -7,6 +7,7 @@ timer: an idle writer commits at once, a busy one collects what arrives meanwhil
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import queue
 import threading
@@ -15,11 +16,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from msgspec import Struct
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine, PoolProxiedConnection
 
 from gateway.errors import StoreUnavailable
 from gateway.signals.metrics import COMMIT_FAILURES, COMMIT_JOBS, COMMIT_SECONDS
-from gateway.store.database import only_unavailable
+from gateway.store.database import TryAgain, begin, only_unavailable
 from gateway.store.receipt import Receipt, Recorded
 from gateway.store.record import record_all
 from gateway.store.sql import Cursor
@@ -32,6 +33,9 @@ QUEUE_LIMIT = 20_000
 
 BATCH_LIMIT = 512
 """Jobs in one transaction: bounds how long the first of them waits for the last."""
+
+TRIES = 4
+"""How often a transaction that may work at once the next time is begun: two nodes that meet twice are rare."""
 
 
 class _Job(Struct):
@@ -48,7 +52,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_open = False
-        self._connection: Connection | None = None
+        self._connection: PoolProxiedConnection | None = None
         self._is_failing = False
 
     def start(self) -> None:
@@ -121,7 +125,7 @@ class Writer:
         """One result a job, after the commit; a failure is returned as the exception itself."""
         try:
             started_s = time.perf_counter()
-            results = self._transact(batch)
+            results = self._persist(batch)
             COMMIT_SECONDS.observe(time.perf_counter() - started_s)
             COMMIT_JOBS.observe(len(batch))
             self._tell(None)
@@ -137,15 +141,41 @@ class Writer:
             log.exception("a write failed")
             return [error]
 
+    def _persist(self, batch: Sequence[_Job]) -> list[Any]:
+        """The batch is on disk, if need be at a later try."""
+        for _ in range(TRIES - 1):
+            with contextlib.suppress(TryAgain):
+                return self._transact(batch)
+        return self._transact(batch)
+
     def _transact(self, batch: Sequence[_Job]) -> list[Any]:
+        connection = self._connect()
         try:
             with only_unavailable(self._engine):
-                self._connection = self._connection or self._engine.connect().execution_options(writes=True)
-                with self._connection.begin():
-                    return _work(self._connection.connection.cursor(), batch)
-        except BaseException:
-            self._let_go()
+                results = _work(begin(self._engine, connection), batch)
+                connection.commit()
+                return results
+        except BaseException as error:
+            self._undo(connection, is_sound=isinstance(error, TryAgain) or not isinstance(error, StoreUnavailable))
             raise
+
+    def _connect(self) -> PoolProxiedConnection:
+        """The thread's connection, opened if need be. Raises: StoreUnavailable, which is no reason to insist."""
+        try:
+            with only_unavailable(self._engine):
+                self._connection = self._connection or self._engine.raw_connection()
+                return self._connection
+        except TryAgain as error:
+            raise StoreUnavailable(str(error)) from error
+
+    def _undo(self, connection: PoolProxiedConnection, *, is_sound: bool) -> None:
+        """Nothing of the transaction is left; a connection that may be at fault is not used again."""
+        try:
+            connection.rollback()
+        except Exception:
+            is_sound = False
+        if not is_sound:
+            self._let_go()
 
     def _let_go(self) -> None:
         """The thread's connection is closed: the next transaction starts on a fresh one."""

@@ -124,7 +124,7 @@ def test_another_database_server_is_refused_with_the_mend():
 def run_pragma(store: Store, pragma: str) -> int | None:
     """Runs on the writing connection, outside of any transaction."""
     kept = store._writer._connection
-    connection = kept.connection if kept else store._writer._engine.raw_connection()
+    connection = kept.driver_connection if kept else store._writer._engine.raw_connection()
     answer = connection.cursor().execute(f"PRAGMA {pragma}").fetchone()
     if not kept:
         connection.close()

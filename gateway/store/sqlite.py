@@ -1,0 +1,88 @@
+"""SQLite: the pragmas that durability needs, and one process that holds the file.
+
+Called by `gateway.store.database`. Source of the pragmas: sqlite.org/wal.html and sqlite.org/pragma.html, synchronous
+(read 2026-11): in WAL mode only synchronous=FULL makes a commit survive a power cut.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+
+from gateway.errors import StoreLocked, StoreUnavailable
+
+BEGIN = "BEGIN IMMEDIATE"
+"""How a writing transaction begins: it has the write lock at once, and never has to give up half-way."""
+
+PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA busy_timeout = 5000",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA cache_size = -4000",  # 4 MB a connection; the system caches the file itself
+    "PRAGMA wal_autocheckpoint = 4000",
+    "PRAGMA journal_size_limit = 67108864",
+)
+
+
+def open_engine(url: str) -> Engine:
+    """An engine whose every connection is durable at commit. The database's folder exists afterwards."""
+    parsed = make_url(url)
+    if parsed.database:
+        _make_folder(Path(parsed.database).parent)
+    engine = create_engine(parsed, connect_args={"check_same_thread": False}, hide_parameters=True)
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(f"the database's folder {folder} cannot be made: {error.strerror}") from None
+
+
+def _set_pragmas(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver opens no transaction of its own; `_begin` and the writer do
+    for pragma in PRAGMAS:
+        connection.execute(pragma)
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(BEGIN if connection.get_execution_options().get("writes") else "BEGIN")
+
+
+def is_defect(error: BaseException) -> bool:
+    """SQLite calls a wrong statement operational, with code 1."""
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+
+
+class Lock:
+    """Holds a SQLite file for one gateway process; the kernel lets go of it however the process ends.
+
+    Raises: StoreLocked when another process holds it, StoreUnavailable when its folder takes no file.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self._path = database.with_name(database.name + ".lock")
+        try:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreUnavailable(f"{self._path} cannot be opened: {error.strerror}") from None
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._file)
+            raise StoreLocked(
+                f"{database} is in use by another gateway: SQLite takes one process; stop the other, or use PostgreSQL"
+            ) from None
+
+    def release(self) -> None:
+        """Another process may take the file now."""
+        os.close(self._file)
