@@ -116,4 +116,5 @@ def invite(report: Report, stage: Stage) -> None:
     report.note(f"  store             {site.store_url}")
     report.note(f"  an ad to click    {site.gateway_url}/go?to=/products/morning-mug&ttclid=E.C.P.demo-click")
     report.note(f"  without a Pixel   {site.store_url}/?pixel=blocked")
+    report.note(f"  dashboard         {site.admin_url}  (password: {stage.password})")
     report.note("Ctrl-C stops it.\n", "dim")

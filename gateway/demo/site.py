@@ -33,6 +33,11 @@ class Site(Struct, frozen=True):
         return f"http://{GATEWAY_HOST}:{self.port}"
 
     @property
+    def admin_url(self) -> str:
+        """The gateway's dashboard."""
+        return self.gateway_url + "/admin/"
+
+    @property
     def script_url(self) -> str:
         """The snippet."""
         return self.gateway_url + SCRIPT_PATH

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import uvicorn
+from argon2 import PasswordHasher
 from msgspec import Struct
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -43,6 +44,8 @@ _CONFIG = """
 url = "sqlite:///demo.db"
 [security]
 secret_keys = ["{key}"]
+admin_password_hash = "{password_hash}"
+admin_hosts = ["{gateway_host}"]
 [delivery]
 api_base = "{tiktok_url}"
 linger_s = 0.3
@@ -65,12 +68,16 @@ webhook_secrets = ["{webhook_secret}"]
 
 
 class Stage(Struct, frozen=True):
-    """What is up: its addresses, the TikTok that judges, and the folder that holds all the gateway stores."""
+    """What is up: its addresses, the TikTok that judges, the folder that holds all the gateway stores.
+
+    `password` opens its dashboard, this time only.
+    """
 
     site: Site
     tiktok: FakeTikTok
     courier: Courier
     folder: Path
+    password: str
 
 
 @contextlib.asynccontextmanager
@@ -79,16 +86,16 @@ async def open_stage(
 ) -> AsyncIterator[Stage]:
     """Everything is up while the block runs; afterwards the gateway has stopped in order, and then TikTok has."""
     site = Site(sock.getsockname()[1], DEMO_PIXEL)
-    token, webhook_secret = secrets.token_urlsafe(24), secrets.token_hex(32)
+    token, webhook_secret, password = secrets.token_urlsafe(24), secrets.token_hex(32), secrets.token_hex(4)
     tiktok = FakeTikTok({DEMO_PIXEL: token})
     tiktok_sock, tiktok_url = serving.bind()
     async with serving.serve(Tap(tiktok.app, on_tiktok), tiktok_sock):
-        settings = build_settings(site, token, webhook_secret, tiktok_url, folder)
+        settings = build_settings(site, token, webhook_secret, tiktok_url, folder, password)
         gateway = Tap(build_gateway(settings), on_gateway)
         async with contextlib.aclosing(Courier(site, webhook_secret)) as courier:
             store = build_storefront(site, write_custom_pixel(settings.stores[0], site), courier)
             async with _serve(ByHost(gateway, store), sock):
-                yield Stage(site, tiktok, courier, folder)
+                yield Stage(site, tiktok, courier, folder, password)
 
 
 def write_custom_pixel(store: StoreSettings, site: Site) -> str:
@@ -96,10 +103,13 @@ def write_custom_pixel(store: StoreSettings, site: Site) -> str:
     return render_custom_pixel(store).replace(f"https://{GATEWAY_HOST}", site.gateway_url)
 
 
-def build_settings(site: Site, token: str, webhook_secret: str, tiktok_url: str, folder: Path) -> Settings:
+def build_settings(
+    site: Site, token: str, webhook_secret: str, tiktok_url: str, folder: Path, password: str
+) -> Settings:
     """The gateway's configuration, with a fresh key and its database in this folder."""
     text = _CONFIG.format(
         key=secrets.token_urlsafe(48),
+        password_hash=PasswordHasher().hash(password),
         tiktok_url=tiktok_url,
         hold_s=HOLD_S,
         gateway_host=GATEWAY_HOST,

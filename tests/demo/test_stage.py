@@ -47,3 +47,11 @@ async def test_a_guest_on_this_machine_has_an_address_that_tiktok_takes(on_stage
     assert on_stage.at_gateway[-1].client == GUEST_IP
     assert stage.tiktok.events[0]["user"]["ip"] == GUEST_IP
     assert b"Search" in on_stage.at_tiktok[0].body
+
+
+async def test_the_dashboard_opens_with_the_password_of_this_time(on_stage: OnStage):
+    stage = on_stage.stage
+    async with httpx.AsyncClient(trust_env=False, headers={"host": f"t.acme.localhost:{stage.site.port}"}) as http:
+        url = f"http://127.0.0.1:{stage.site.port}/admin/sign-in"
+        assert (await http.post(url, data={"password": "guess"})).status_code == 401
+        assert (await http.post(url, data={"password": stage.password})).status_code == 303
