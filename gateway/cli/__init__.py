@@ -9,5 +9,6 @@ from gateway.cli.base import app, main
 from gateway.cli import setting_up as setting_up
 from gateway.cli import running as running
 from gateway.cli import looking_after as looking_after
+from gateway.cli import events as events
 
 __all__ = ["app", "main"]

@@ -31,8 +31,8 @@ class Screen:
 
     def __init__(self) -> None:
         self.tally = Tally()
-        self._out = _build_console()
-        self._err = _build_console(stderr=True)
+        self._out = build_console()
+        self._err = build_console(stderr=True)
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed} orders"), TimeElapsedColumn(),
             console=self._err, disable=not self._err.is_terminal,
@@ -54,9 +54,9 @@ class Screen:
             case Checked(store_id=store_id):
                 self._move(store_id)
             case Gone(store_id=store_id, erased=erased):
-                _print(self._out, f"{store_id}: {tell_erased(erased)}")
+                print_line(self._out, f"{store_id}: {tell_erased(erased)}")
             case Trouble(store_id=store_id, sentence=sentence):
-                _print(self._err, f"{store_id}: {sentence}")
+                print_line(self._err, f"{store_id}: {sentence}")
 
     def _move(self, store_id: str) -> None:
         if store_id not in self._tasks:
@@ -64,7 +64,7 @@ class Screen:
         count = self.tally.count(store_id)
         self._bar.update(self._tasks[store_id], completed=count)
         if count and count % LINE_EVERY == 0 and not self._err.is_terminal:
-            _print(self._err, f"{store_id}: {count} orders compared")
+            print_line(self._err, f"{store_id}: {count} orders compared")
 
     def finish(self, *, is_serving: bool) -> None:
         """What all of it amounts to: how many orders stand where, and the names of those that are missing or were."""
@@ -89,7 +89,7 @@ class Screen:
         for store_id in self.tally.store_ids:
             for state, mend in mends.items():
                 if orders := self.tally.list_orders(store_id, state):
-                    _print(self._out, f"{store_id}, {state}: {_list(orders)}; {mend}")
+                    print_line(self._out, f"{store_id}, {state}: {_list(orders)}; {mend}")
 
 
 def tell_erased(erased: Erased) -> str:
@@ -103,23 +103,23 @@ def tell_erased(erased: Erased) -> str:
 
 def show_steps(store_id: str, steps: Sequence[Step]) -> None:
     """A store's steps, one under the other; what is to be pasted stands alone on its lines, to the letter."""
-    console = _build_console()
-    _print(console, f"== {store_id} ==\n", style="bold")
+    console = build_console()
+    print_line(console, f"== {store_id} ==\n", style="bold")
     for number, step in enumerate(steps, 1):
-        _print(console, f"{number}. {step.title}", style="bold")
-        _print(console, f"   {step.where}", style="dim")
+        print_line(console, f"{number}. {step.title}", style="bold")
+        print_line(console, f"   {step.where}", style="dim")
         console.file.write(f"\n{step.text}\n\n")  # rich would turn tabs into spaces
         for warning in step.warnings:
-            _print(console, f"   ! {warning}", style="yellow")
-        _print(console, "")
+            print_line(console, f"   ! {warning}", style="yellow")
+        print_line(console, "")
 
 
-def _build_console(*, stderr: bool = False) -> Console:
+def build_console(*, stderr: bool = False) -> Console:
     """Nothing in a text is taken for markup: a reason is TikTok's, a name the shop's."""
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
-def _print(console: Console, text: str, style: str | None = None) -> None:
+def print_line(console: Console, text: str, style: str | None = None) -> None:
     """The text, never broken into lines."""
     console.out(text, style=style, highlight=False)
 
