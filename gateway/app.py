@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import logging
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -21,6 +21,7 @@ from gateway.admin.access import Access
 from gateway.admin.dashboard import build_dashboard
 from gateway.admin.door import Door
 from gateway.admin.page import Backend
+from gateway.delivery.alerts import Watch
 from gateway.delivery.worker import Deliverer, now_ms
 from gateway.intake.orders import OrderIntake
 from gateway.intake.people import People
@@ -31,6 +32,7 @@ from gateway.ops.desk import Desk
 from gateway.ops.install import build_install
 from gateway.ops.schedule import keep_reconciled
 from gateway.settings import Settings, StoreSettings
+from gateway.signals.logs import set_up_logs
 from gateway.store import Store
 from gateway.tiktok.client import TikTokClient
 from gateway.web.addon import AddonEndpoint
@@ -40,12 +42,11 @@ from gateway.web.front import Endpoint, Front
 from gateway.web.go import GoEndpoint
 from gateway.web.health import Readyz, healthz
 from gateway.web.limiter import Limiter
+from gateway.web.metrics import MetricsEndpoint
 from gateway.web.mirror import Mirror
 from gateway.web.pixel import PixelEndpoint
 from gateway.web.snippet import SnippetEndpoint, find_addon_path
 from gateway.web.webhook import WebhookEndpoint
-
-log = logging.getLogger(__name__)
 
 KEEP_ALIVE_S = 75
 """Longer than a proxy keeps idle connections: a beacon sent on one that the gateway has closed is lost as a 502."""
@@ -78,7 +79,8 @@ def build_gateway(settings: Settings, *, deliver: bool = True) -> Front:
         routes=[
             Route("/go", GoEndpoint(tokens, store, limiter).answer, methods=["GET"]),
             Route("/healthz", healthz),
-            Route("/readyz", Readyz(store).answer),
+            Route("/readyz", Readyz(store, [shop.id for shop in settings.stores]).answer),
+            Route("/metrics", build_metrics(settings, store), methods=["GET"]),
             Route(CONTROL_PATH, ControlEndpoint(desk.take, Seal(settings).fits), methods=["POST"]),
             Route(MIRROR_PATH, Mirror(Seal(settings, MIRROR_PATH).fits).answer, methods=["POST"]),
         ],
@@ -93,6 +95,12 @@ def build_admin(settings: Settings, store: Store) -> Door | None:
         return None
     access = Access(settings.security, Limiter(SIGN_INS_OF_ONE).check, Limiter(SIGN_INS_OF_ALL).check)
     return build_dashboard(Backend(settings, store, now_ms, lambda shop: build_install(settings, shop)), access)
+
+
+def build_metrics(settings: Settings, store: Store) -> MetricsEndpoint:
+    """The numbers, of every store's every pixel."""
+    lanes = [(shop.id, pixel.code) for shop in settings.stores for pixel in shop.pixels]
+    return MetricsEndpoint(store, lanes, settings.security.metrics_token.get_secret_value())
 
 
 def build_endpoints(
@@ -117,9 +125,11 @@ async def run_lifespan(settings: Settings, store: Store, desk: Desk, *, deliver:
         stack.push_async_callback(store.stop)
         client = TikTokClient(settings.delivery.api_base)
         stack.push_async_callback(client.aclose)
-        if deliver:
-            await stack.enter_async_context(delivering(Deliverer(settings, store, client)))
-        await stack.enter_async_context(reconciling(desk, settings))
+        deliverer = Deliverer(settings, store, client) if deliver else None
+        if deliverer:
+            await stack.enter_async_context(delivering(deliverer))
+        await stack.enter_async_context(alongside(keep_reconciled(desk, settings), "reconcile"))
+        await stack.enter_async_context(alongside(Watch(settings, store, deliverer).run(), "watch"))
         yield
 
 
@@ -136,21 +146,19 @@ async def delivering(deliverer: Deliverer) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def reconciling(desk: Desk, settings: Settings) -> AsyncIterator[None]:
-    """Shopify's orders are looked at on schedule."""
-    schedule = asyncio.create_task(keep_reconciled(desk, settings), name="reconcile")
+async def alongside(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+    """The work goes on meanwhile, and has ended afterwards."""
+    task = asyncio.create_task(work, name=name)
     try:
         yield
     finally:
-        schedule.cancel()
-        await asyncio.wait([schedule])
+        task.cancel()
+        await asyncio.wait([task])
 
 
 def run_server(settings: Settings, *, deliver: bool = True) -> None:
     """Serves until SIGTERM or SIGINT; what was acknowledged is on disk, what was in flight is settled."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    set_up_logs()
     server = build_server(settings, deliver=deliver)
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it once more after an orderly stop: that is exit 0
     gc.freeze()  # what was built so far stays for good: the collector need not walk it again and again

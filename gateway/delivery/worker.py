@@ -10,12 +10,14 @@ import asyncio
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from gateway.delivery.lane import LaneWorker
 from gateway.errors import StoreUnavailable
+from gateway.model.outcome import Fate
 from gateway.settings import Settings
-from gateway.store import Store
+from gateway.store import Lane, Store
 from gateway.tiktok.client import TikTokClient
 
 log = logging.getLogger(__name__)
@@ -64,6 +66,16 @@ class Deliverer:
         self._stopping.set()
         for worker in self._workers.values():
             worker.stop()
+
+    @property
+    def paused(self) -> list[Lane]:
+        """The pixels whose credentials TikTok refuses."""
+        return [lane for lane, worker in self._workers.items() if worker.is_paused]
+
+    def fates(self, store_id: str) -> Counter[Fate]:
+        """How many of this store's events have met each fate in this process."""
+        mine = (worker.fates for lane, worker in self._workers.items() if lane[0] == store_id)
+        return sum(mine, start=Counter[Fate]())
 
     async def _look(self) -> None:
         try:
