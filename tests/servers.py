@@ -172,26 +172,27 @@ def _cookie_header(cookies: Mapping[str, str] | None) -> dict[str, str]:
     return {"cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())} if cookies else {}
 
 
-def listen() -> socket.socket:
-    """A listening loopback socket on a free port; clients may connect before anything serves it.
+def listen(port: int = 0) -> socket.socket:
+    """A listening loopback socket on a free port, or on this one; clients may connect before anything serves it.
 
     It names its protocol, for asyncio turns Nagle's algorithm off only where it sees TCP, and then an answer in two
     pieces does not wait 40 ms for the client's ACK.
     """
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    sock.bind(("127.0.0.1", 0))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(("127.0.0.1", port))
     sock.listen(512)
     return sock
 
 
 @contextlib.asynccontextmanager
-async def running_gateway(settings: Settings, *, deliver: bool = False) -> AsyncIterator[Gateway]:
+async def running_gateway(settings: Settings, *, deliver: bool = False, port: int = 0) -> AsyncIterator[Gateway]:
     """A gateway that serves in this event loop while the block runs, and has stopped in order after it."""
     server = build_server(settings, deliver=deliver)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]  # signals stay pytest's
     stopping = asyncio.Event()
     server.main_loop = stopping.wait  # type: ignore[method-assign,assignment]  # uvicorn looks every 100 ms otherwise
-    with listen() as sock:
+    with listen(port) as sock:
         serving = asyncio.create_task(server.serve(sockets=[sock]))
         try:
             async with _open_gateway(settings, sock.getsockname()[1]) as gateway:

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from gateway.errors import GatewayError
-from gateway.ops.doctor.findings import Finding, fail, ok, warn
+from gateway.ops.doctor.findings import Finding, fail, ok, tell_duration, warn
 from gateway.ops.doctor.network import Unreachable, exchange
 from gateway.ops.reconcile import has_admin_api
 from gateway.ops.trial import WHERE, send_trial
@@ -81,7 +81,7 @@ async def check_clock(http: httpx.AsyncClient, urls: list[str], now_ms: int) -> 
 def _judge_skew(skew_s: float) -> Finding:
     """A Date header is a second coarse, and half the exchange went by before it was written."""
     way = "behind" if skew_s > 0 else "ahead"
-    sentence = f"this machine's clock is {timedelta(seconds=round(abs(skew_s)))} h {way}"
+    sentence = f"this machine's clock is {tell_duration(abs(skew_s))} {way}"
     mend = "let it follow a time server (timedatectl set-ntp true): TikTok drops events of the wrong time"
     if abs(skew_s) > SKEW_FAIL_S:
         return fail("clock", sentence, mend)

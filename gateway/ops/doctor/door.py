@@ -8,13 +8,12 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.ops.doctor.findings import Finding, fail, ok, warn
+from gateway.ops.doctor.findings import Finding, fail, ok, tell_duration, warn
 from gateway.ops.doctor.inside import Inside
 from gateway.ops.doctor.network import HTTPS_PORT, TIMEOUT_S, Door, Network, Unreachable
 
 RENEW_SHARE = 1 / 6
 """A certificate with less than this of its life left should have been renewed: most are at a third."""
-_DAY_S = 86_400
 
 
 async def check_certificate(network: Network, door: Door, now_ms: int) -> Finding:
@@ -44,8 +43,7 @@ async def _shake_hands(network: Network, door: Door) -> Mapping[str, Any]:
 def _judge_life(host: str, found: Mapping[str, Any], now_ms: int) -> Finding:
     start_s, end_s = (ssl.cert_time_to_seconds(found[key]) for key in ("notBefore", "notAfter"))
     left_s = end_s - now_ms / 1000
-    left = f"{left_s / _DAY_S:.0f} days" if left_s > 2 * _DAY_S else f"{left_s / 3600:.0f} hours"
-    sentence = f"the certificate of {host} is good for another {left}"
+    sentence = f"the certificate of {host} is good for another {tell_duration(left_s)}"
     if left_s < (end_s - start_s) * RENEW_SHARE:
         return warn("certificate", sentence, "see in the proxy's log why it is not renewed by itself")
     return ok("certificate", sentence)

@@ -29,6 +29,17 @@ class Finding(Struct, frozen=True):
     store_id: str | None = None
 
 
+_UNITS = ((86_400, "days"), (3600, "hours"), (60, "minutes"), (1, "seconds"))
+
+
+def tell_duration(seconds: float) -> str:
+    """The time in the largest unit of which there are at least two."""
+    for size, unit in _UNITS:
+        if round(seconds / size) >= 2:
+            return f"{seconds / size:.0f} {unit}"
+    return "a second" if seconds >= 0.5 else "no time"
+
+
 def ok(check: str, sentence: str) -> Finding:
     """All is well."""
     return Finding(check, Status.OK, sentence)

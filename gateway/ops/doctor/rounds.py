@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 
 from gateway.ops.cookie_life import Name
 from gateway.ops.doctor import accounts, door, names, visits, webhooks
-from gateway.ops.doctor.findings import Finding, Status, fail, ok, warn
+from gateway.ops.doctor.findings import Finding, Status, fail, ok, tell_duration, warn
 from gateway.ops.doctor.inside import Inside, check_disk, check_running, look_inside
 from gateway.ops.doctor.network import TIMEOUT_S, Network
 from gateway.settings import Settings, StoreSettings
@@ -146,8 +146,8 @@ def _check_queue(vitals: Vitals, now_ms: int) -> Finding:
     """Whether events leave soon after they came."""
     if vitals.oldest_ms is None:
         return ok("queue", "nothing waits to be sent")
-    age_s = max(0, now_ms - vitals.oldest_ms) // 1000
-    sentence = f"the oldest event has waited for {age_s // 3600} h {age_s // 60 % 60} min to be sent"
+    age_s = max(0, now_ms - vitals.oldest_ms) / 1000
+    sentence = f"the oldest event has waited for {tell_duration(age_s)} to be sent"
     mend = "try the token with `tag-gateway test-event`, and read the gateway's log"
     if age_s > QUEUE_FAIL_S:
         return fail("queue", sentence, mend)

@@ -6,13 +6,12 @@ import hmac
 import json
 from base64 import b64encode
 
-from gateway.ops.doctor.findings import Finding, fail, ok, warn
+from gateway.ops.doctor.findings import Finding, fail, ok, tell_duration, warn
 from gateway.ops.doctor.network import Door, Unreachable
 from gateway.settings import ShopifySettings
 from gateway.store.vitals import Vitals
 
 PATH = "/webhooks/shopify"
-_HOUR_MS = 3_600_000
 
 _BODY = json.dumps({"token": "tag-gateway-doctor", "line_items": []}).encode()
 """An empty cart, which triggers nothing and is kept nowhere."""
@@ -64,8 +63,8 @@ def check_deliveries(vitals: Vitals, shop: ShopifySettings, now_ms: int) -> Find
             "add them as `tag-gateway install` says; if they are there, the secret shown below their list in Shopify "
             "admin > Settings > Notifications > Webhooks must be one of webhook_secrets",
         )
-    hours = max(0, now_ms - vitals.last_webhook_ms) // _HOUR_MS
-    return ok("shopify deliveries", f"the last came {hours} hours ago" if hours else "the last came within the hour")
+    age_s = max(0, now_ms - vitals.last_webhook_ms) / 1000
+    return ok("shopify deliveries", f"the last webhook of Shopify's came {tell_duration(age_s)} ago")
 
 
 def check_sources(vitals: Vitals, shop: ShopifySettings) -> Finding:
