@@ -31,8 +31,8 @@ class Identity(Struct, frozen=True):
 class Visitor(Struct, frozen=True):
     """What is known of one visitor.
 
-    Units: `first_seen_ms`, `last_seen_ms` Unix milliseconds. `id` is a UUIDv7 in 32 hex digits. `landing`: how they came
-    to the first page seen; `cookie_ms`: when their cookie was last counted.
+    Units: `first_seen_ms`, `last_seen_ms` Unix milliseconds. `id` is a UUIDv7 in 32 hex digits.
+    `landing`: how they came to the first page seen; `cookie_ms`: when their cookie was last counted.
     """
 
     id: str

@@ -5,16 +5,19 @@ Called by `gateway.ops.erase` and by Shopify's privacy webhooks, through `gatewa
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from msgspec import Struct, structs
 from sqlalchemy import Connection, and_, false, or_, select, union
 from uuid_utils import uuid7
 
+from gateway.model.outcome import Fate
 from gateway.model.visitor import Identity
+from gateway.store.endings import count_ends
 from gateway.store.receipt import Anchor
 from gateway.store.sql import Cursor
-from gateway.store.tables import events, links, orders, visitors
+from gateway.store.tables import events, links, metadata, orders, visitors
 
 _ON_EVENTS = "WHERE store_id = ? AND id IN (SELECT id FROM events WHERE store_id = ? AND visitor_id = ?)"
 
@@ -61,6 +64,8 @@ def find_people(
 def erase_visitor(cursor: Cursor, store_id: str, visitor_id: str) -> Erased:
     """Nothing of this visitor is left but the bare numbers of their orders, marked so that they are not told again."""
     mine = (store_id, store_id, visitor_id)
+    cursor.execute("SELECT id FROM events WHERE store_id = ? AND visitor_id = ? AND fate IS NULL", mine[1:])
+    count_ends(cursor, store_id, json.dumps([row[0] for row in cursor.fetchall()]), Fate.WITHDRAWN, 0)
     attempts = _delete(cursor, f"DELETE FROM attempts {_ON_EVENTS}", mine)  # noqa: S608 - no input in it
     _delete(cursor, f"DELETE FROM outbox {_ON_EVENTS}", mine)  # noqa: S608 - no input in it
     events = _delete(cursor, "DELETE FROM events WHERE store_id = ? AND visitor_id = ?", mine[1:])
@@ -88,8 +93,9 @@ def forget_orders(cursor: Cursor, store_id: str, order_ids: Sequence[str], now_m
 def erase_store(cursor: Cursor, store_id: str, limit: int) -> int:
     """Up to `limit` rows of each table of this store are gone; how many were. Call again until that is none."""
     erased = 0
-    for table in ("attempts", "outbox", "events", "links", "orders", "reversals", "webhooks", "visitors"):
-        key = {"links": "digest", "reversals": "order_id"}.get(table, "id")
+    hours = (name for name in metadata.tables if name.endswith("_hours"))
+    for table in ("attempts", "outbox", "events", "links", "orders", "reversals", "webhooks", "visitors", *hours):
+        key = {"links": "digest", "reversals": "order_id"}.get(table, "hour_ms" if table.endswith("_hours") else "id")
         rows = f"SELECT {key} FROM {table} WHERE store_id = ? LIMIT ?"  # noqa: S608 - names of ours
         statement = f"DELETE FROM {table} WHERE store_id = ? AND {key} IN ({rows})"  # noqa: S608 - names of ours
         erased += _delete(cursor, statement, (store_id, store_id, limit))

@@ -12,7 +12,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gateway.store import rows, sql
+from gateway.store.endings import count_ends
 from gateway.store.receipt import Claimed, Settlement
+from gateway.store.rollups import count_failures
 from gateway.store.sql import Cursor
 
 LEASE_MS = 15_000
@@ -58,11 +60,13 @@ def settle(cursor: Cursor, store_id: str, lease: str, settlements: Sequence[Sett
         else:
             backs[one.due_ms, one.attempts, one.maybe_sent_ms].append(one.id)
     for end, ids in ends.items():
+        count_ends(cursor, store_id, _to_json(ids), end[0], end[2])
         cursor.execute(sql.SETTLE_EVENTS, (*end, store_id, _to_json(ids)))
         cursor.execute(sql.LEAVE_OUTBOX, (store_id, _to_json(ids)))
     for back, ids in backs.items():
         cursor.execute(sql.PUT_BACK, (*back, store_id, _to_json(ids), lease))
     sql.add_rows(cursor, sql.ADD_ATTEMPTS, [_attempt_row(store_id, one) for one in settlements if one.verdict])
+    count_failures(cursor, store_id, settlements)
 
 
 def _to_json(ids: Iterable[str]) -> str:

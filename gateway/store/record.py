@@ -20,8 +20,9 @@ from gateway.model.event import Event, User, fill, merge_events
 from gateway.model.visitor import Visitor
 from gateway.store import ledger, rows, sql
 from gateway.store.receipt import Queued, Receipt, Recorded
+from gateway.store.rollups import Tally
 from gateway.store.sql import Cursor
-from gateway.store.traits import mark
+from gateway.store.traits import Marks, mark, merge_marks
 from gateway.store.visitors import Visitors
 
 
@@ -31,19 +32,21 @@ def record_all(cursor: Cursor, receipts: Sequence[Receipt]) -> list[Recorded]:
     What browsers said is written together; a webhook alone, as it may lean on a beacon of the same instant.
     """
     recorded: list[Recorded] = []
+    tally = Tally()
     for is_browserless, group in groupby(receipts, lambda receipt: receipt.is_browserless):
         turn = list(group)
         for batch in [[receipt] for receipt in turn] if is_browserless else [turn]:
-            recorded += _record(cursor, batch)
+            recorded += _record(cursor, batch, tally)
+    tally.write(cursor)
     return recorded
 
 
-def _record(cursor: Cursor, receipts: Sequence[Receipt]) -> list[Recorded]:
-    visitors = Visitors(cursor)
+def _record(cursor: Cursor, receipts: Sequence[Receipt], tally: Tally) -> list[Recorded]:
+    visitors = Visitors(cursor, tally)
     visitors.fetch([(receipt.store_id, receipt.known_id) for receipt in receipts if receipt.known_id])
     found = [_take(cursor, visitors, receipt) for receipt in receipts]
     visitors.write()
-    recorded = _queue_events(cursor, receipts, found)
+    recorded = _queue_events(cursor, receipts, found, tally)
     for receipt, outcome in zip(receipts, recorded, strict=True):
         if receipt.is_browserless:
             _note(cursor, receipt, outcome)
@@ -79,10 +82,11 @@ class _Draft(Struct, frozen=True):
     position: int
     queued: Queued
     event: Event
+    marks: Marks
     row: tuple[Any, ...]
 
 
-def _queue_events(cursor: Cursor, receipts: Sequence[Receipt], found: list[Recorded]) -> list[Recorded]:
+def _queue_events(cursor: Cursor, receipts: Sequence[Receipt], found: list[Recorded], tally: Tally) -> list[Recorded]:
     """The events of all receipts that may be kept are in `events` and `outbox`; twins are merged or counted."""
     drafts, over = _part_over(cursor, _draft_events(receipts, found))
     if not drafts and not over:
@@ -94,11 +98,26 @@ def _queue_events(cursor: Cursor, receipts: Sequence[Receipt], found: list[Recor
         sql.add_rows(cursor, sql.ADD_OUTBOX, [_outbox_row(draft) for draft in fresh])
     late = over + [draft for draft in twins if not _absorb_twin(cursor, draft)]
     queued_of, late_of = (Counter(draft.position for draft in some) for some in (fresh, late))
+    _count_drafts(tally, [draft for draft in drafts if draft.row[1] not in twin_ids], twins, late)
     duplicates_of = Counter(draft.position for draft in over + twins)
     return [
         structs.replace(recorded, queued=queued_of[i], duplicates=duplicates_of[i], late=late_of[i])
         for i, recorded in enumerate(found)
     ]
+
+
+def _count_drafts(tally: Tally, kept: Sequence[_Draft], twins: Sequence[_Draft], late: Sequence[_Draft]) -> None:
+    """What came is counted; what has its fate already, by that as well."""
+    late_ids = {draft.row[1] for draft in late}
+    for draft in kept:
+        tally.count_event(draft.row, "received")
+        if draft.queued.fate:
+            tally.count_event(draft.row, draft.queued.fate)
+    for draft in twins:
+        if draft.row[1] not in late_ids:
+            tally.count_event(draft.row, "merged")
+    for draft in late:
+        tally.count_event(draft.row, "late")
 
 
 def _draft_events(receipts: Sequence[Receipt], found: Sequence[Recorded]) -> Iterator[_Draft]:
@@ -108,8 +127,9 @@ def _draft_events(receipts: Sequence[Receipt], found: Sequence[Recorded]) -> Ite
                 event = _with_known(queued.event, recorded.visitor, recorded.kin, receipt.fallback)
                 if receipt.hold_unknown_ms and not recorded.visitor.user_agent:
                     event = structs.replace(event, hold_until_ms=event.received_ms + receipt.hold_unknown_ms)
-                row = _event_row(receipt.store_id, queued, event, recorded)
-                yield _Draft(position, queued, event, row)
+                marks = mark(event, recorded.visitor)
+                row = _event_row(receipt.store_id, queued, event, marks, recorded)
+                yield _Draft(position, queued, event, marks, row)
 
 
 def _part_over(cursor: Cursor, drafts: Iterable[_Draft]) -> tuple[list[_Draft], list[_Draft]]:
@@ -151,7 +171,7 @@ def _match_keys(visitor: Visitor) -> User:
     )
 
 
-def _event_row(store_id: str, queued: Queued, event: Event, recorded: Recorded) -> tuple[Any, ...]:
+def _event_row(store_id: str, queued: Queued, event: Event, marks: Marks, recorded: Recorded) -> tuple[Any, ...]:
     body, ip = rows.from_event(event)
     settled_ms = event.received_ms if queued.fate else None
     visitor = recorded.visitor
@@ -160,7 +180,7 @@ def _event_row(store_id: str, queued: Queued, event: Event, recorded: Recorded) 
     return (
         store_id, uuid7().hex, queued.pixel_code, event.event, event.event_id, visitor.id, event.source, event.pixel,
         event.occurred_ms, event.received_ms, queued.expires_ms, 0, ip, body, queued.fate, queued.reason, settled_ms,
-        *mark(event, visitor).to_row(), None, recorded.found_by, consent_source,
+        *marks.to_row(), None, recorded.found_by, consent_source,
     )  # fmt: skip
 
 
@@ -188,7 +208,7 @@ def _absorb_twin(cursor: Cursor, twin: _Draft) -> bool:
     """A row still waiting takes over what it lacks and may leave earlier: True; one that left only counts its twin."""
     store_id, _, *key = twin.row[:5]
     cursor.execute(sql.FIND_TWIN, (store_id, *key))
-    id_, body, ip, expires_ms, due_ms, is_waiting = cursor.fetchone()
+    id_, body, ip, expires_ms, traits, due_ms, is_waiting = cursor.fetchone()
     if not is_waiting:
         cursor.execute(sql.COUNT_DUPLICATE, (store_id, id_))
         return False
@@ -196,7 +216,8 @@ def _absorb_twin(cursor: Cursor, twin: _Draft) -> bool:
     merged = merge_events(stored, twin.event)
     body, ip = rows.from_event(merged)
     expires_ms = min(expires_ms, twin.queued.expires_ms)
-    cursor.execute(sql.MERGE_EVENT, (body, ip, merged.pixel, merged.occurred_ms, expires_ms, store_id, id_))
+    marks = merge_marks(merged, traits or 0, twin.marks).to_row()
+    cursor.execute(sql.MERGE_EVENT, (body, ip, merged.pixel, merged.occurred_ms, expires_ms, *marks, store_id, id_))
     if stored.hold_until_ms > merged.hold_until_ms:
         due_ms = min(due_ms, max(twin.event.received_ms, merged.hold_until_ms))
         cursor.execute(sql.HASTEN, (due_ms, store_id, id_))

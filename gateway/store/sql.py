@@ -92,12 +92,13 @@ FIND_TWIN_VISITOR = """
     SELECT visitor_id FROM events WHERE store_id = ? AND pixel_code = ? AND event = ? AND event_id = ?"""
 FIND_EVENT = "SELECT 1 FROM events WHERE store_id = ? AND id = ?"
 FIND_TWIN = """
-    SELECT e.id, e.body, e.ip, e.expires_ms, o.due_ms, o.id IS NOT NULL AND o.lease IS NULL AS is_waiting
+    SELECT e.id, e.body, e.ip, e.expires_ms, e.traits, o.due_ms, o.id IS NOT NULL AND o.lease IS NULL AS is_waiting
     FROM events e LEFT JOIN outbox o ON o.store_id = e.store_id AND o.id = e.id
     WHERE e.store_id = ? AND e.pixel_code = ? AND e.event = ? AND e.event_id = ?"""
 COUNT_DUPLICATE = "UPDATE events SET duplicates = duplicates + 1 WHERE store_id = ? AND id = ?"
 MERGE_EVENT = """
-    UPDATE events SET body = ?, ip = ?, pixel = ?, occurred_ms = ?, expires_ms = ?, duplicates = duplicates + 1
+    UPDATE events SET body = ?, ip = ?, pixel = ?, occurred_ms = ?, expires_ms = ?,
+        browser = ?, traits = ?, currency = ?, worth_e4 = ?, duplicates = duplicates + 1
     WHERE store_id = ? AND id = ?"""
 HASTEN = "UPDATE outbox SET due_ms = ? WHERE store_id = ? AND id = ?"
 

@@ -8,6 +8,8 @@ Migrations in `gateway.store.migrations` build exactly this; a test compares the
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -224,7 +226,7 @@ alerts = Table(
 """
 
 
-def _hours(name: str, keys: tuple[str, ...], *counted: Column[int]) -> Table:
+def _hours(name: str, keys: tuple[str, ...], *counted: Column[Any]) -> Table:
     """What happened in one hour (UTC, by its first millisecond), in rows of few: numbers alone, no person in them.
 
     `slot` keeps the nodes that write to one database off each other's rows; whoever reads adds them up.
@@ -263,7 +265,7 @@ the shorter ones) and all that follows them count accepted events alone. `event`
 recovered_hours = _hours(
     "recovered_hours", ("pixel_code", "event", "route", "browser", "currency"), _count("accepted"), _count("worth_e4")
 )
-"""Accepted events by what became of the Pixel's copy (`route`). `event` is `Purchase` or `other`; worth is Purchases'."""
+"""Accepted events by what became of the Pixel's copy (`route`). `event`: `Purchase`, with its worth, or `other`."""
 
 COUNTED_COOKIES = (
     "d0", "d1", "d2", "d3", "d4", "d5", "d6", "d7", "d8_14", "d15_30", "d31_90", "d91_400",

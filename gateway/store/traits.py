@@ -30,6 +30,17 @@ class ClickGap(StrEnum):
     UNKNOWN = "unknown"  # how this visitor landed was not noted
 
 
+class Route(StrEnum):
+    """What became of the browser Pixel's copy of an event, as far as anybody told before the event was sent."""
+
+    FIRED = "fired"  # the browser handed it to a Pixel that had loaded; whether it arrived, nobody tells
+    BLOCKED = "blocked"  # the page has the Pixel's base code, its library did not load
+    ABSENT = "absent"  # no Pixel on the page
+    NO_BROWSER = "no_browser"  # the shop alone told of it
+    OFF = "off"  # the store wants no Pixel
+    UNKNOWN = "unknown"  # a browser told of it, and nothing of the Pixel: a sandbox, an old snippet
+
+
 class Trait(IntFlag):
     """One bit for each thing counted; the names in lower case are the columns of `flow_hours`."""
 

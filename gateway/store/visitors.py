@@ -12,10 +12,12 @@ from typing import Any
 from msgspec import structs
 
 from gateway.model.consent import is_allowed
+from gateway.model.landing import read_landing
 from gateway.model.outcome import Dropped
 from gateway.model.visitor import Sighting, Visitor, is_same_person, newest_consent, only_consent, update_visitor
 from gateway.store import rows, sql
 from gateway.store.receipt import UNGUESSABLE, Anchor, FoundBy, Receipt, Recorded
+from gateway.store.rollups import Tally
 from gateway.store.sql import Cursor
 
 Found = tuple[FoundBy, Visitor | None]
@@ -25,8 +27,9 @@ Found = tuple[FoundBy, Visitor | None]
 class Visitors:
     """The state of one transaction: the visitors seen so far, and which of them are still to be written."""
 
-    def __init__(self, cursor: Cursor) -> None:
+    def __init__(self, cursor: Cursor, tally: Tally) -> None:
         self._cursor = cursor
+        self._tally = tally
         self._visitors: dict[tuple[str, str], Visitor | None] = {}
         self._new_visitors: dict[tuple[str, str], None] = {}
         self._changed_visitors: dict[tuple[str, str], None] = {}
@@ -51,7 +54,9 @@ class Visitors:
         if visitor is None:
             visitor = self._make_visitor(receipt)
         elif is_allowed(receipt.mode, newest_consent(visitor.consent, receipt.sighting.consent)):
-            visitor = self._update_visitor(receipt.store_id, visitor, receipt.sighting)
+            known, visitor = visitor, self._update_visitor(receipt.store_id, visitor, receipt.sighting)
+            if visitor.cookie_ms != known.cookie_ms:
+                self._tally.count_return(receipt.store_id, found_by, receipt.sighting)
         else:
             self._update_visitor(receipt.store_id, visitor, only_consent(receipt.sighting))
             return Recorded(dropped=Dropped.CONSENT)
@@ -112,7 +117,8 @@ class Visitors:
 
     def _make_visitor(self, receipt: Receipt) -> Visitor:
         seen = receipt.sighting
-        blank = Visitor(id=receipt.new_id, first_seen_ms=seen.at_ms, last_seen_ms=0)
+        landing = read_landing(receipt.events[0].event.page) if receipt.events and not receipt.is_browserless else None
+        blank = Visitor(receipt.new_id, first_seen_ms=seen.at_ms, last_seen_ms=0, landing=landing, cookie_ms=seen.at_ms)
         visitor = update_visitor(blank, seen)
         key = (receipt.store_id, visitor.id)
         self._visitors[key] = visitor

@@ -53,6 +53,7 @@ async def test_an_order_is_kept_with_its_worth_and_its_buyer(store: Store):
         "value": "38.36",
         "currency": "EUR",
         "reason": None,
+        "fate": None,
     }
 
 
