@@ -48,6 +48,7 @@ def test_command_is_told(name: str):
         "/webhooks/shopify",
         "/healthz",
         "/readyz",
+        "/metrics",
         "/admin/",
     ],
 )

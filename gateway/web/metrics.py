@@ -1,4 +1,4 @@
-"""GET /metrics: Prometheus text, for a process on this machine or whoever has the token (contract 3). Others find nothing.
+"""GET /metrics: Prometheus text, for this machine and for who has the token (contract 3). Others find nothing.
 
 What is counted is in `gateway.signals.metrics`; how things stand is read from the database when somebody asks.
 """
@@ -17,9 +17,11 @@ from gateway.signals.metrics import CONTENT_TYPE, render
 from gateway.store import Lane, Store
 from gateway.store.alerts import Trouble, find_troubles
 from gateway.store.backlog import count_pending, find_oldest_ms
-from gateway.web.answers import Answer, Receive, Scope, Send, send_answer, to_error
+from gateway.web.answers import Answer, Headers, Receive, Scope, Send, send_answer, to_error
 from gateway.web.control import is_local
 from gateway.web.hits import to_header_map, to_now_ms
+
+_HEADERS: Headers = [(b"content-type", CONTENT_TYPE.encode()), (b"cache-control", b"no-store")]
 
 
 class Standing(Struct, frozen=True):
@@ -47,9 +49,7 @@ class MetricsEndpoint:
         except StoreUnavailable:  # the counts are wanted most of all now
             state = []
         body = await asyncio.to_thread(render, state)
-        await send_answer(
-            send, Answer(200, [(b"content-type", CONTENT_TYPE.encode()), (b"cache-control", b"no-store")], body)
-        )
+        await send_answer(send, Answer(200, [*_HEADERS, (b"content-length", str(len(body)).encode())], body))
 
     def _is_trusted(self, scope: Scope) -> bool:
         scheme, _, told = to_header_map(scope).get(b"authorization", b"").partition(b" ")
