@@ -59,6 +59,7 @@ def test_what_init_writes_passes_check(folder: Path, capsys: pytest.CaptureFixtu
     assert main(["check"]) == 0
     assert capsys.readouterr().out == (
         "acme: t.acme.com for https://www.acme.com, https://acme.com, pixel C0ABCDEFGHIJKLMNOPQR: ok\n"
+        "Next: tag-gateway serve, with TLS in front; tag-gateway install tells what to paste where\n"
     )
 
 
@@ -208,7 +209,14 @@ def test_install_prints_what_to_paste_where(capsys: pytest.CaptureFixture[str]):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["install"], ["reconcile", "--since", "1d"], ["erase", "--email", "ada@example.com"]]
+    "arguments",
+    [
+        ["install"],
+        ["doctor"],
+        ["test-event", "--code", "TEST123"],
+        ["reconcile", "--since", "1d"],
+        ["erase", "--email", "ada@example.com"],
+    ],
 )
 def test_a_store_that_is_not_there_is_told_with_those_that_are(
     arguments: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
@@ -372,6 +380,9 @@ def test_init_asks_for_what_is_missing_on_a_terminal(folder: Path, terminal: typ
     screen.answer("The Pixel Code", "C0ABCDEFGHIJKLMNOPQR\n")
 
     assert screen.wait() == 0
+    assert "Where customers shop" in screen.shown
+    assert "TikTok Ads Manager > Tools > Events Manager > your pixel shows it" in screen.shown
+    assert "A free name below the shop's domain" not in screen.shown
     assert 'origins = ["https://www.acme.com", "https://acme.com"]' in (folder / "gateway.toml").read_text()
 
 

@@ -48,11 +48,23 @@ def init(
     if out.exists():
         raise CommandError(f"{out} exists and stays as it is: name another with --out, or move it away")
     _refuse_missing({"--site": site, "--host": host, "--pixel": pixel})
-    site = site or typer.prompt("The shop's address, such as https://www.acme.com")
-    hosts = host or [typer.prompt("The gateway's own name, such as t.acme.com")]
-    pixel = pixel or typer.prompt("The Pixel Code from TikTok's Events Manager")
-    write_config(out, build_config(site, hosts, pixel))
-    typer.echo(f"Wrote {out}. Next: export {TOKEN_VARIABLE}=… (Events Manager generates it), then tag-gateway check")
+    site = site or _ask("--site")
+    hosts = host or [_ask("--host")]
+    write_config(out, build_config(site, hosts, pixel or _ask("--pixel")))
+    typer.echo(
+        f"Wrote {out}. Next: export {TOKEN_VARIABLE}=… (Events Manager > your pixel > Settings > Events API generates "
+        f"it), fill in [stores.shopify] in {out}, then tag-gateway check"
+    )
+
+
+def _ask(option: str) -> str:
+    """The answer to this option's question, explained first."""
+    from gateway.ops.init import QUESTIONS
+
+    question, hint = QUESTIONS[option]
+    typer.echo(f"\n{hint}")
+    answer: str = typer.prompt(question)
+    return answer
 
 
 def _refuse_missing(options: dict[str, object]) -> None:
@@ -89,6 +101,7 @@ def check(config: ConfigOption = DEFAULT_CONFIG) -> None:
     for store in load_settings(config).stores:
         pixels = ", ".join(pixel.code for pixel in store.pixels)
         typer.echo(f"{store.id}: {', '.join(store.hosts)} for {', '.join(store.origins)}, pixel {pixels}: ok")
+    typer.echo("Next: tag-gateway serve, with TLS in front; tag-gateway install tells what to paste where")
 
 
 @app.command()

@@ -22,6 +22,23 @@ from gateway.settings import parse_settings
 TOKEN_VARIABLE = "TIKTOK_ACCESS_TOKEN"  # noqa: S105  a variable's name, not a token
 """The environment variable from which the written config takes the pixel's access token."""
 
+QUESTIONS = {
+    "--site": (
+        "The shop's address, such as https://www.acme.com",
+        "Where customers shop: what a browser shows on a product's page, up to the first slash.",
+    ),
+    "--host": (
+        "The gateway's own name, such as t.acme.com",
+        "A free name below the shop's domain, short and without meaning: blockers know words such as ads or track. You "
+        "point its DNS at this server afterwards.",
+    ),
+    "--pixel": (
+        "The Pixel Code from TikTok's Events Manager",
+        "TikTok Ads Manager > Tools > Events Manager > your pixel shows it: capital letters and digits.",
+    ),
+}
+"""What init asks on a terminal, and what helps to answer."""
+
 _LETTERS = "bcdfghjkmnqrvwxz"
 _DIGITS = "23456789"
 _OPTIONS = {

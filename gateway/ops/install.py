@@ -191,7 +191,10 @@ def _stop_twins(store: StoreSettings) -> Step:
         "Turn off what would count twice",
         "Shopify admin > Apps > TikTok, and every other app that reports to TikTok",
         f"Data sharing: off, or with another pixel than {', '.join(pixel.code for pixel in store.pixels)}",
-        ("Their events have ids that nobody else knows, so TikTok cannot tell that they are the same purchases.",),
+        (
+            "Left on, TikTok's own app makes every purchase count twice: its events have ids that nobody else knows, "
+            "so TikTok cannot tell that they are the same.",
+        ),
     )
 
 
@@ -214,11 +217,13 @@ def _write_ad_url(store: StoreSettings) -> Step:
 
 def _look_after(settings: Settings, store: StoreSettings) -> Step:
     option = f" --store {store.id}" if len(settings.stores) > 1 else ""
+    commands = ("tag-gateway test-event --code TEST12345", "tag-gateway doctor", "tag-gateway reconcile --since 1d")
     return Step(
         "See that it works",
-        "a terminal on this server",
-        f"curl {_to_url(store, '/readyz')}\ntag-gateway reconcile --since 1d{option}",
+        "a terminal on this server; the code is the one in Events Manager > your pixel > Test Events",
+        "\n".join(command + option for command in commands),
         (
+            "The doctor names each mistake with its mend; run it again after every change.",
             "For an hour, set test_event_code and test_event_code_until: what you do in the shop then shows in Events "
             "Manager > your pixel > Test Events while that page is open, and does not count.",
         ),

@@ -200,8 +200,32 @@ def test_the_ads_address_says_when_it_keeps_the_click(tmp_path: Path, consent: s
     assert ("keeps nothing" in " ".join(step.warnings)) == waits
 
 
+def test_the_app_that_counts_twice_is_named_with_its_place(tmp_path: Path) -> None:
+    step = steps(tmp_path)["Turn off what would count twice"]
+    assert step.where.startswith("Shopify admin > Apps > TikTok")
+    assert "makes every purchase count twice" in step.warnings[0]
+    assert PIXEL in step.text
+
+
+def test_every_text_has_its_place_in_shopify_or_tiktok(tmp_path: Path) -> None:
+    places = {title: step.where for title, step in steps(tmp_path).items()}
+    assert {
+        title for title, place in places.items() if place.startswith(("Shopify admin >", "TikTok Ads Manager >"))
+    } == {
+        "Paste the theme tag",
+        "Paste the custom pixel",
+        "Add the webhooks",
+        "Turn off what would count twice",
+        "Let ads land through the gateway",
+    }
+
+
 def test_commands_name_the_store_where_there_are_several(tmp_path: Path) -> None:
     settings, store = build(tmp_path)
     assert "--store" not in build_install(settings, store)[-1].text
     both = settings.model_copy(update={"stores": (store, store.model_copy(update={"id": "bolt"}))})
-    assert build_install(both, both.stores[1])[-1].text.endswith("tag-gateway reconcile --since 1d --store bolt")
+    assert build_install(both, both.stores[1])[-1].text.splitlines() == [
+        "tag-gateway test-event --code TEST12345 --store bolt",
+        "tag-gateway doctor --store bolt",
+        "tag-gateway reconcile --since 1d --store bolt",
+    ]
