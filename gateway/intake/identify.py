@@ -86,9 +86,15 @@ def read_identity(user: BeaconUser, customer: str | None) -> Identity:
 
 
 def read_sighting(
-    beacon: Beacon, hit: Hit, settings: StoreSettings, identity: Identity, consent: Consent | None
+    beacon: Beacon,
+    hit: Hit,
+    settings: StoreSettings,
+    identity: Identity,
+    consent: Consent | None,
+    *,
+    cookie_first_ms: int | None = None,
 ) -> Sighting:
-    """What this beacon says about its visitor."""
+    """What this beacon says about its visitor. `cookie_first_ms` is as in `Sighting`."""
     return Sighting(
         at_ms=hit.now_ms,
         click=_read_click(beacon, hit, settings),
@@ -98,6 +104,7 @@ def read_sighting(
         consent=consent,
         ip=hit.ip,
         user_agent=hit.user_agent or None,
+        cookie_first_ms=cookie_first_ms,
     )
 
 

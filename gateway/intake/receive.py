@@ -27,6 +27,9 @@ _HOUR_MS = 3_600_000
 PIXEL_WINDOW_MS = 48 * _HOUR_MS - 60_000
 """How long after its Pixel twin an event may be sent (TikTok spec 5), less a minute for the request itself."""
 
+_WHOLE = frozenset({Dropped.BOT, Dropped.CONSENT})
+"""Reasons to drop a beacon with all of its events; the others are found event by event."""
+
 
 class Received(Struct, frozen=True):
     """What became of a request. With a `visitor`, its cookies may be set; `first_ms` dates the visitor cookie."""
@@ -51,6 +54,12 @@ class Intake:
         Raises: Malformed, StoreUnavailable.
         """
         beacon = parse_beacon(body)
+        received = await self._take(beacon, hit, settings, source)
+        if received.dropped in _WHOLE:
+            self._store.note_dropped(settings.id, source, received.dropped, hit.now_ms, len(beacon.events))
+        return received
+
+    async def _take(self, beacon: Beacon, hit: Hit, settings: StoreSettings, source: Source) -> Received:
         if settings.bots == "drop" and is_bot(hit.user_agent):
             return Received(dropped=Dropped.BOT)
         consent = read_consent(beacon, hit)
@@ -67,7 +76,9 @@ class Intake:
                 known_id=token.visitor_id if token else None,
                 new_id=uuid7().hex,
                 anchors=find_anchors(self._tokens, settings.id, beacon.ids, identity),
-                sighting=read_sighting(beacon, hit, settings, identity, consent),
+                sighting=read_sighting(
+                    beacon, hit, settings, identity, consent, cookie_first_ms=_cookie_first_ms(token, source)
+                ),
                 events=events,
             )
         )
@@ -106,10 +117,12 @@ class Intake:
             name = to_current_name(said.event)
             if name == PAGE_VIEW and said.pixel is PixelState.FIRED:
                 dropped = Dropped.PAGE_VIEW
+                self._store.note_dropped(settings.id, source, dropped, hit.now_ms)
                 continue
             takers = [pixel.code for pixel in settings.pixels if not pixel.events or name in pixel.events]
             if not takers:
                 dropped = Dropped.NO_PIXEL
+                self._store.note_dropped(settings.id, source, dropped, hit.now_ms)
                 continue
             event = read_event(beacon, said, name, hit, source, self._hold_ms(settings, name))
             expires_ms = expiry_ms(event, self._delivery.max_age_h)
@@ -191,6 +204,13 @@ def _to_text(value: str | int | None) -> str | None:
 
 def _to_decimal(value: float | None) -> Decimal | None:
     return None if value is None else Decimal(str(value))
+
+
+def _cookie_first_ms(token: VisitorToken | None, source: Source) -> int | None:
+    """When the visitor cookie that came along was first issued; 0 without one, None where no cookie ever comes."""
+    if source is not Source.BEACON:
+        return None
+    return token.first_ms if token else 0
 
 
 def first_ms(token: VisitorToken | None, visitor: Visitor | None, now_ms: int) -> int:

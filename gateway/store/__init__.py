@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from gateway.errors import StoreUnavailable
 from gateway.store import outbox, sql
 from gateway.store.database import is_sqlite, migrate, only_unavailable, open_cursor, open_engine
+from gateway.store.drops import Drops
 from gateway.store.receipt import Claimed, Receipt, Recorded, Settlement
 from gateway.store.sqlite import Lock
 from gateway.store.writer import Writer
@@ -43,6 +44,7 @@ class Store:
             raise
         self._writer = Writer(open_engine(url, writes=True))
         self._signals: dict[Lane, asyncio.Event] = {}
+        self._drops = Drops(self._writer.run)
 
     async def start(self, now_ms: int) -> None:
         """Ready to record; what a dead predecessor had claimed is due again, once its lease ends where nodes share."""
@@ -52,6 +54,7 @@ class Store:
 
     async def stop(self) -> None:
         """Everything handed in is on disk, and another process may open the database."""
+        await self._drops.stop()
         await self._writer.stop()
         self._let_go()
 
@@ -71,6 +74,10 @@ class Store:
             for queued in receipt.events:
                 self.queued((receipt.store_id, queued.pixel_code)).set()
         return recorded
+
+    def note_dropped(self, store_id: str, source: str, reason: str, at_ms: int, events: int = 1) -> None:
+        """So many events were deliberately not kept. Units: `at_ms` Unix milliseconds."""
+        self._drops.note(store_id, source, reason, at_ms, events)
 
     async def claim(self, lane: Lane, lease: str, now_ms: int, limit: int) -> list[Claimed]:
         """Up to `limit` due events of one lane, leased for 15 s."""
