@@ -30,6 +30,7 @@ from gateway.intake.tokens import Tokens
 from gateway.ops.control import CONTROL_PATH, MIRROR_PATH, Seal
 from gateway.ops.desk import Desk
 from gateway.ops.install import build_install
+from gateway.ops.retention import Retention
 from gateway.ops.schedule import keep_reconciled
 from gateway.settings import Settings, StoreSettings
 from gateway.signals.logs import set_up_logs
@@ -129,6 +130,7 @@ async def run_lifespan(settings: Settings, store: Store, desk: Desk, *, deliver:
         if deliverer:
             await stack.enter_async_context(delivering(deliverer))
         await stack.enter_async_context(alongside(keep_reconciled(desk, settings), "reconcile"))
+        await stack.enter_async_context(alongside(Retention(settings, store, now_ms).keep(), "retention"))
         await stack.enter_async_context(alongside(Watch(settings, store, deliverer).run(), "watch"))
         yield
 
