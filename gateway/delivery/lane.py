@@ -112,14 +112,18 @@ class LaneWorker:
             return
 
     async def _drain(self, requests: asyncio.TaskGroup) -> None:
-        """Everything due has been taken up, several requests at a time; or the lane is held back."""
-        while self._may_claim():
+        """Everything due has been taken up, several requests at a time; or the lane is held back.
+
+        A batch that is not full ends it: what has come in meanwhile lingers, or every few events would cost a request.
+        """
+        is_full = True
+        while is_full and self._may_claim():
             await self._slots.acquire()
             claimed: list[Claimed] = []
-            now_ms = self._clock()
+            now_ms, limit = self._clock(), self._limit()
             try:
                 if self._may_claim():
-                    claimed = await self._store.claim(self.lane, self._lease, now_ms, self._limit())
+                    claimed = await self._store.claim(self.lane, self._lease, now_ms, limit)
             finally:
                 if not claimed:
                     self._slots.release()
@@ -127,6 +131,7 @@ class LaneWorker:
                 return
             request = requests.create_task(self._survive(partial(self._deliver, claimed, now_ms)))
             request.add_done_callback(lambda _: self._slots.release())
+            is_full = len(claimed) == limit
             if self._pace.is_troubled:
                 await asyncio.wait([request])
 

@@ -77,6 +77,34 @@ async def test_what_arrives_while_a_lane_lingers_goes_into_the_same_request(
     assert delivery.sizes == [10]
 
 
+async def test_what_arrives_while_a_batch_leaves_lingers_for_the_next(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+):
+    lingers, may_go, claim = asyncio.Queue[None](), asyncio.Semaphore(1), delivery.store.claim
+
+    async def linger(_lane, _seconds):
+        lingers.put_nowait(None)
+        await may_go.acquire()
+
+    async def claim_while_one_more_arrives(*said):
+        claimed = await claim(*said)
+        if len(delivery.store.claims) == 1:
+            await delivery.queue(*delivery.make_events(1, event_id="late"))
+        return claimed
+
+    monkeypatch.setattr(LaneWorker, "_rest", linger)
+    monkeypatch.setattr(delivery.store, "claim", claim_while_one_more_arrives)
+    delivery.start(linger_s=1.5)
+    await delivery.queue(*delivery.make_events(1, event_id="first"))
+    await lingers.get()
+    await lingers.get()
+    await delivery.settle_all(1)
+    assert delivery.arrived() == ["first"]
+    may_go.release()
+    await delivery.settle_all(2)
+    assert delivery.sizes == [1, 1]
+
+
 async def test_a_new_event_wakes_its_lane_without_a_look(delivery: Delivery, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(worker, "LOOK_S", 3600)
     delivery.start()
