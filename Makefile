@@ -4,7 +4,7 @@ PYTHON := $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint types unit browsers bench lock clean
+.PHONY: demo test lint types unit static bench lock clean
 
 demo: .venv/runtime
 	$(BIN)/tag-gateway demo
@@ -23,6 +23,9 @@ unit: .venv/dev
 	$(BIN)/python -m gateway.web.snippet
 	$(BIN)/python -m tests.browsers
 	$(BIN)/pytest --cov --cov-report=term
+
+static: .venv/dev
+	$(BIN)/python -m tests.minified
 
 bench: .venv/dev
 	$(BIN)/python -m bench

@@ -2,7 +2,7 @@
  * The snippet: what a store's pages load from the gateway's own subdomain. It sees what visitors do, holds it back until
  * there is consent, and tells the gateway in beacons; where the page has a TikTok Pixel, both legs carry one event id.
  *
- * gateway/web/snippet.py minifies this file, puts a store's settings in the place of __CONFIG__, and compresses it.
+ * `make static` minifies this file; gateway/web/snippet.py puts a store's settings in the place of __CONFIG__.
  * ES2018, no dependencies, no global but `tg` (and, in the mode `drive`, the Pixel's own). Nothing here may throw into
  * the page or wait in its way. The minifier shortens local names; names of properties cost bytes.
  *

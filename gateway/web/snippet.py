@@ -1,7 +1,8 @@
-"""GET {script_path}: the snippet, filled with its store's settings, minified, and compressed ahead of every request.
+"""GET {script_path}: the snippet, minified, filled with its store's settings, and compressed ahead of every request.
 
-Built once per store by `gateway.app`, reached through `gateway.web.front`. The source is static/snippet.js; what it
-sends back arrives at `gateway.web.beacon`. It names the add-on, which `gateway.web.addon` serves in the same way.
+Built once per store by `gateway.app`, reached through `gateway.web.front`. The source is static/snippet.js, from which
+`make static` writes static/snippet.min.js: a gateway holds no minifier in memory. What the snippet sends back arrives at
+`gateway.web.beacon`. It names the add-on, which `gateway.web.addon` serves in the same way.
 `python -m gateway.web.snippet` prints the sizes.
 """
 
@@ -15,7 +16,6 @@ from functools import cache
 from typing import NamedTuple
 
 import brotli
-import minify  # type: ignore[import-untyped]
 
 from gateway.files import STATIC
 from gateway.settings import StoreSettings
@@ -100,8 +100,7 @@ def find_addon_path(store: StoreSettings) -> str | None:
 @cache
 def _minified(name: str) -> str:
     """The source without comments and long names. The settings go in afterwards: no minifier touches them."""
-    minify.config({"js-version": 2018})
-    minified: str = minify.string("text/javascript", (STATIC / name).read_text("utf-8"))
+    minified = (STATIC / name).with_suffix(".min.js").read_text("utf-8")
     if minified.count(_PLACEHOLDER) != 1:
         raise RuntimeError(f"static/{name} must hold {_PLACEHOLDER} exactly once outside its comments")
     return minified

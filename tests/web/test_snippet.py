@@ -12,6 +12,7 @@ import pytest
 from gateway.settings import StoreSettings
 from gateway.web.answers import Answer
 from gateway.web.snippet import BUDGET_BYTES, Snippet, answer_snippet, build_snippet, example_store, main, to_config
+from tests.minified import SCRIPTS, build_minified, to_path
 
 MODES = ["off", "mirror", "drive"]
 
@@ -45,6 +46,11 @@ def test_the_build_prints_every_size(capsys: pytest.CaptureFixture[str]) -> None
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(",")[1].split(":")[0].strip() for line in lines] == MODES
     assert all(re.search(r"\d+ bytes minified, \d+ gzip, \d+ brotli of 3500", line) for line in lines)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_minified_script_is_that_of_its_source(name: str) -> None:
+    assert to_path(name).read_text("utf-8") == build_minified(name), "run `make static`"
 
 
 def test_all_codings_hold_the_same_script(snippet: Snippet) -> None:
