@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import ssl
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.ops.cookie_life import Name
 from gateway.ops.doctor.findings import Finding, fail, ok, tell_duration, warn
 from gateway.ops.doctor.inside import Inside
 from gateway.ops.doctor.network import HTTPS_PORT, TIMEOUT_S, Door, Network, Unreachable
@@ -16,23 +18,33 @@ RENEW_SHARE = 1 / 6
 """A certificate with less than this of its life left should have been renewed: most are at a third."""
 
 
-async def check_certificate(network: Network, door: Door, now_ms: int) -> Finding:
-    """Whether browsers trust what answers for this name, and for how long yet."""
-    try:
-        found = await _shake_hands(network, door)
-    except ssl.SSLCertVerificationError as error:
-        mend = "let the proxy have a certificate for exactly this name: Caddy fetches one when GATEWAY_HOST names it"
-        return fail("certificate", f"browsers refuse the certificate of {door.host}: {error.verify_message}", mend)
-    except (OSError, TimeoutError) as error:
-        mend = f"start the proxy on the machine that {door.host} leads to, and open its port {HTTPS_PORT}"
-        return fail("certificate", f"no TLS at {door.address} for {door.host} ({type(error).__name__})", mend)
-    return _judge_life(door.host, found, now_ms)
+async def check_certificate(network: Network, name: Name, now_ms: int) -> Finding:
+    """Whether browsers trust what answers for this name at each of its addresses, and for how long yet.
+
+    An IPv6 address cannot be tried from a machine that has none itself.
+    """
+    lives = []
+    for address in name.addresses:
+        try:
+            lives.append(_read_life(await _shake_hands(network, address, name.host)))
+        except ssl.SSLCertVerificationError as error:
+            mend = (
+                "let the proxy have a certificate for exactly this name: Caddy fetches one when GATEWAY_HOST names it"
+            )
+            return fail("certificate", f"browsers refuse the certificate of {name.host}: {error.verify_message}", mend)
+        except (OSError, TimeoutError) as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENETUNREACH, errno.EADDRNOTAVAIL) and lives:
+                continue
+            mend = f"start the proxy on the machine that {name.host} leads to, open its port {HTTPS_PORT}, "
+            mend += "and delete the records of addresses that it does not have"
+            return fail("certificate", f"no TLS at {address} for {name.host} ({type(error).__name__})", mend)
+    return _judge_life(name.host, *min(lives, key=lambda life: life[1]), now_ms)
 
 
-async def _shake_hands(network: Network, door: Door) -> Mapping[str, Any]:
+async def _shake_hands(network: Network, address: str, host: str) -> Mapping[str, Any]:
     """The certificate of a real TLS handshake. Raises: OSError, of which ssl's errors are, and TimeoutError."""
     async with asyncio.timeout(TIMEOUT_S):
-        _, writer = await asyncio.open_connection(door.address, HTTPS_PORT, ssl=network.tls, server_hostname=door.host)
+        _, writer = await asyncio.open_connection(address, HTTPS_PORT, ssl=network.tls, server_hostname=host)
     found: Mapping[str, Any] = writer.get_extra_info("peercert")
     writer.close()
     with contextlib.suppress(OSError):
@@ -40,8 +52,12 @@ async def _shake_hands(network: Network, door: Door) -> Mapping[str, Any]:
     return found
 
 
-def _judge_life(host: str, found: Mapping[str, Any], now_ms: int) -> Finding:
-    start_s, end_s = (ssl.cert_time_to_seconds(found[key]) for key in ("notBefore", "notAfter"))
+def _read_life(found: Mapping[str, Any]) -> tuple[int, int]:
+    """When the certificate begins and ends. Units: Unix seconds."""
+    return ssl.cert_time_to_seconds(found["notBefore"]), ssl.cert_time_to_seconds(found["notAfter"])
+
+
+def _judge_life(host: str, start_s: int, end_s: int, now_ms: int) -> Finding:
     left_s = end_s - now_ms / 1000
     sentence = f"the certificate of {host} is good for another {tell_duration(left_s)}"
     if left_s < (end_s - start_s) * RENEW_SHARE:

@@ -100,7 +100,7 @@ async def _examine_host(
 ) -> list[Finding]:
     """What visitors meet at this name. Without a good certificate they meet nothing."""
     async with tools.network.open(name) as way:
-        certificate = await door.check_certificate(tools.network, way, tools.clock())
+        certificate = await door.check_certificate(tools.network, name, tools.clock())
         if certificate.status is Status.FAIL or not is_running:
             return [certificate]
         checks = {
@@ -138,7 +138,7 @@ def _judge_vitals(shop: StoreSettings, vitals: Vitals, now_ms: int) -> list[Find
     """What the database says of this store."""
     found = [_check_queue(vitals, now_ms)]
     if shop.shopify:
-        found += [webhooks.check_deliveries(vitals, shop.shopify, now_ms), webhooks.check_sources(vitals, shop.shopify)]
+        found += [webhooks.check_deliveries(vitals, now_ms), webhooks.check_sources(vitals, shop.shopify)]
     return found
 
 

@@ -56,7 +56,7 @@ async def _send(door: Door, shop: ShopifySettings, secret: str) -> int:
     return (await door.request("POST", PATH, _BODY, headers)).status_code
 
 
-def check_deliveries(vitals: Vitals, shop: ShopifySettings, now_ms: int) -> Finding:
+def check_deliveries(vitals: Vitals, now_ms: int) -> Finding:
     """Whether Shopify itself was heard: only that shows that the secret is the shop's."""
     if vitals.last_webhook_ms is None:
         return warn(

@@ -1,0 +1,180 @@
+"""What each check makes of what it saw, where no real server can be made to show it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from http.cookies import SimpleCookie
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+import pytest
+
+from gateway.errors import CommandError
+from gateway.ops.doctor import Network, chart, inside, rounds
+from gateway.ops.doctor.door import _judge_life
+from gateway.ops.doctor.findings import Finding, Status, fail, ok, tell_duration, warn
+from gateway.ops.doctor.visits import FORGED_IP, _is_as_set, _judge_client, _judge_cookies, _Seen
+from gateway.ops.doctor.webhooks import check_deliveries, check_sources
+from gateway.store.vitals import Vitals
+from tests.servers import HOST, ORIGIN, make_settings
+
+DAY_S = 86_400
+SHOPIFY = {"shop": "acme.myshopify.com", "webhook_secrets": ["secret"]}
+_TGC = "_tgc=x; Max-Age=5; Path=/; Domain=acme.com; Secure; SameSite=Lax"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0.1, "no time"), (1.2, "a second"), (80, "80 seconds"), (150, "2 minutes"), (7200, "2 hours"), (5e5, "6 days")],
+)
+def test_a_duration_is_told_in_its_largest_unit(seconds: float, told: str):
+    assert tell_duration(seconds) == told
+
+
+# -- the client's address
+
+
+@pytest.mark.parametrize(
+    ("seen", "vitals", "status"),
+    [
+        (_Seen("203.0.113.7", True, True), Vitals(), Status.OK),
+        (_Seen("203.0.113.7", False, False), Vitals(), Status.OK),  # the gateway stands at the edge itself
+        (_Seen(FORGED_IP, True, True), Vitals(), Status.FAIL),
+        (_Seen("172.17.0.1", True, False), Vitals(visitors=20, located=20), Status.FAIL),
+        (_Seen("172.17.0.1", False, False), Vitals(visitors=20, located=20), Status.FAIL),
+        (_Seen("172.17.0.1", True, True), Vitals(visitors=20, located=3), Status.OK),
+        (_Seen("172.17.0.1", True, True), Vitals(visitors=20), Status.FAIL),
+        (_Seen("172.17.0.1", True, True), Vitals(), Status.WARN),
+        (_Seen("", True, True), Vitals(), Status.WARN),
+    ],
+)
+def test_the_address_is_judged_by_the_request_and_then_by_real_visitors(seen: _Seen, vitals: Vitals, status: Status):
+    assert _judge_client(seen, vitals).status is status
+
+
+# -- the cookies
+
+
+@pytest.mark.parametrize(
+    ("cookie", "is_right"),
+    [
+        (_TGC, True),
+        (_TGC.replace("; Secure", ""), False),
+        (_TGC.replace("; Domain=acme.com", ""), False),
+        (_TGC.replace("Lax", "None"), False),
+        (_TGC.replace("Path=/", "Path=/a7"), False),
+        (_TGC.replace("; Max-Age=5", ""), False),
+        (_TGC + "; HttpOnly", False),
+    ],
+)
+def test_a_cookie_whose_attributes_were_changed_is_found(cookie: str, is_right: bool):
+    assert _is_as_set(SimpleCookie(cookie)["_tgc"], "acme.com") is is_right
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (httpx.Response(403), "is answered HTTP 403"),
+        (httpx.Response(204, headers={"x-dropped": "bot"}), "drops a visit with consent (bot)"),
+        (httpx.Response(204, headers={"access-control-allow-origin": "*"}), "the proxy changes the headers"),
+        (httpx.Response(204, headers={"access-control-allow-origin": ORIGIN}), "_tgv, ttclid, _ttp of the four"),
+    ],
+)
+def test_a_visit_that_is_not_answered_as_it_should_is_told(tmp_path: Path, answer: httpx.Response, said: str):
+    cookies = dict(SimpleCookie(_TGC).items())
+    finding = _judge_cookies(make_settings(tmp_path).stores[0], HOST, answer, cookies)
+    assert finding.status is Status.FAIL
+    assert said in finding.sentence
+
+
+# -- certificate, disk, webhooks, orders
+
+
+@pytest.mark.parametrize(("left_days", "status"), [(30, Status.OK), (14, Status.WARN)])
+def test_a_certificate_that_is_not_renewed_in_time_is_told(left_days: int, status: Status):
+    finding = _judge_life(HOST, 0, 90 * DAY_S, (90 - left_days) * DAY_S * 1000)
+    assert (finding.status, f"another {left_days} days" in finding.sentence) == (status, True)
+
+
+@pytest.mark.parametrize(("free", "status"), [(5e9, Status.OK), (5e8, Status.WARN), (5e7, Status.FAIL)])
+def test_a_disk_that_fills_up_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: float, status: Status):
+    monkeypatch.setattr(inside.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    settings = make_settings(tmp_path / "not" / "there")
+    finding = inside.check_disk(settings)
+    assert finding
+    assert finding.status is status
+
+
+@pytest.mark.parametrize(("age_days", "status"), [(None, Status.WARN), (1, Status.OK), (8, Status.WARN)])
+def test_webhooks_that_stopped_coming_are_told(tmp_path: Path, age_days: int | None, status: Status):
+    now_ms = 100 * DAY_S * 1000
+    vitals = Vitals(last_webhook_ms=None if age_days is None else now_ms - age_days * DAY_S * 1000)
+    assert check_deliveries(vitals, now_ms).status is status
+
+
+@pytest.mark.parametrize(
+    ("orders", "status", "said"),
+    [
+        ({}, Status.OK, "0 were heard of"),
+        ({"": 5, "order_source": 5}, Status.OK, "orders of web count, 10"),
+        ({"": 2, "order_source": 5}, Status.WARN, "5 of the last week's 7 orders came from sources"),
+        ({"": 2, "not_the_trigger": 5}, Status.WARN, "wait for orders/paid"),
+    ],
+)
+def test_orders_that_mostly_do_not_count_are_told(tmp_path: Path, orders: dict[str, int], status: Status, said: str):
+    shop = make_settings(tmp_path, shopify=SHOPIFY).stores[0].shopify
+    assert shop
+    finding = check_sources(Vitals(orders=orders), shop)
+    assert (finding.status, said in finding.sentence) == (status, True)
+
+
+# -- bounds, and what is shown
+
+
+async def test_a_check_that_never_ends_has_failed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(rounds, "CHECK_S", 0.01)
+
+    async def wait_for_ever() -> Finding:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    (finding,) = await rounds._run([("script", wait_for_ever())])
+    assert (finding.check, finding.status) == ("script", Status.FAIL)
+    assert "came to no end" in finding.sentence
+
+
+@pytest.mark.parametrize("server", ["dns.example", "9.9.9.9:none", ""])
+def test_a_dns_server_that_is_none_is_refused(server: str):
+    with pytest.raises(CommandError, match="--dns"):
+        Network(server)
+
+
+async def give(*findings: Finding) -> AsyncIterator[Finding]:
+    for finding in findings:
+        yield finding
+
+
+@pytest.mark.parametrize(
+    ("findings", "code", "last"),
+    [
+        ((ok("dns", "fine"),), 0, "All that must work works. Next: "),
+        ((ok("dns", "fine"), warn("disk", "small", "clean up")), 0, "All that must work works, 1 to know of. Next: "),
+        ((fail("dns", "bad", "mend it"), warn("disk", "small", "clean up")), 1, "1 to mend. Next: "),
+    ],
+)
+async def test_the_last_line_sums_up_and_says_what_is_next(
+    findings: tuple[Finding, ...], code: int, last: str, capsys: pytest.CaptureFixture[str]
+):
+    assert await chart.show_findings(give(*findings)) == code
+    out, err = capsys.readouterr()
+    assert out.splitlines()[-1].startswith(last)
+    assert out.splitlines()[0].split()[0] == findings[0].status
+    assert ("\x1b" in out, err) == (False, "")
+
+
+def test_a_line_names_store_check_sentence_and_mend():
+    assert chart.to_line(Finding("dns", Status.FAIL, "not found", "add it", "acme")) == (
+        "acme: dns: not found -> add it"
+    )
