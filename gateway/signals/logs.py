@@ -24,6 +24,10 @@ from structlog.typing import EventDict, WrappedLogger
 QUIET = ("httpx", "httpcore", "alembic")
 """Libraries whose every step is of no interest."""
 
+LONGEST_CHAIN = 5
+MOST_PLACES = 30
+"""How much of an exception is told: one line of a log must stay a line."""
+
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 _process_id = secrets.token_hex(4)
@@ -70,10 +74,13 @@ def _add_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> Ev
     return event
 
 
-def describe(error: BaseException) -> str:
+def describe(error: BaseException, depth: int = LONGEST_CHAIN) -> str:
     """The kind of exception, what led to it, and the places they passed: all that Python would print but the words."""
-    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    places = traceback.extract_tb(error.__traceback__, limit=-MOST_PLACES)
     lines = [f"{type(error).__module__}.{type(error).__qualname__}"]
-    lines += [f"  {one.filename}:{one.lineno} in {one.name}" for one in traceback.extract_tb(error.__traceback__)]
-    lines += ["holds " + describe(one) for one in getattr(error, "exceptions", ())]
-    return "\n".join([*lines, *(["after " + describe(cause)] if cause else [])])
+    lines += [f"  {one.filename}:{one.lineno} in {one.name}" for one in places]
+    if depth:
+        lines += ["holds " + describe(one, depth - 1) for one in getattr(error, "exceptions", ())]
+        cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        lines += ["after " + describe(cause, depth - 1)] if cause else []
+    return "\n".join(lines)
