@@ -30,7 +30,9 @@ def read_landing(page: Page) -> Landing:
 
 def is_from_tiktok(page: Page) -> bool:
     """Whether the page itself says that TikTok sent its visitor."""
-    return _host(page.referrer or "").endswith("tiktok.com") or bool(_FROM_TIKTOK.search(page.url))
+    if page.referrer and "tiktok.com" in page.referrer and _host(page.referrer).endswith("tiktok.com"):
+        return True
+    return "utm_source=" in page.url and bool(_FROM_TIKTOK.search(page.url))
 
 
 def _host(url: str) -> str:

@@ -16,13 +16,13 @@ from gateway.model.outcome import Fate
 from gateway.store.rollups import DELAYS, NAMES, SLOT, adding
 from gateway.store.sql import Cursor
 from gateway.store.tables import flow_hours, recovered_hours
-from gateway.store.traits import Route, Trait
+from gateway.store.traits import BITS, BROWSER, TRAITS, Route
 
 _HOUR = "received_ms - received_ms % 3600000"
 _NAME = "CASE WHEN event IN ({}) THEN event ELSE 'other' END".format(", ".join(f"'{name}'" for name in sorted(NAMES)))
 _PURCHASE = "CASE WHEN event = 'Purchase' THEN event ELSE 'other' END"
 _ROUTE = f"""CASE WHEN pixel IS NOT NULL THEN pixel
-    WHEN coalesce(traits, 0) & {int(Trait.BROWSER)} <> 0 THEN '{Route.UNKNOWN}' ELSE '{Route.NO_BROWSER}' END"""
+    WHEN coalesce(traits, 0) & {BROWSER} <> 0 THEN '{Route.UNKNOWN}' ELSE '{Route.NO_BROWSER}' END"""
 
 _FLOW_KEY = ("store_id", _HOUR, "pixel_code", _NAME, "source")
 _RECOVERED_KEY = (
@@ -59,10 +59,19 @@ def count_ends(cursor: Cursor, store_id: str, ids: str, fate: Fate, at_ms: int) 
 
 def uncount_ends(cursor: Cursor, store_id: str, ids: str) -> None:
     """These events count as not yet ended: called before their fates are taken away. Shape: `ids` is a JSON list."""
-    for fate in Fate:
-        for statement in _count(fate, _Source(-1, "settled_ms - received_ms", f"fate = '{fate}'")):
-            cursor.execute(statement, (store_id, ids))
+    _count_ended(cursor, store_id, ids, -1)
     cursor.execute(_REOPEN_ORDERS, (None, store_id, store_id, ids))
+
+
+def recount_ends(cursor: Cursor, store_id: str, ids: str) -> None:
+    """These events, which came with their fates, are counted by them. Shape: `ids` is a JSON list."""
+    _count_ended(cursor, store_id, ids, 1)
+
+
+def _count_ended(cursor: Cursor, store_id: str, ids: str, sign: int) -> None:
+    for fate in Fate:
+        for statement in _count(fate, _Source(sign, "settled_ms - received_ms", f"fate = '{fate}'")):
+            cursor.execute(statement, (store_id, ids))
 
 
 @cache
@@ -103,6 +112,4 @@ def _sum_delays() -> dict[str, str]:
 
 
 _DELAY_SUMS = _sum_delays()
-_TRAIT_SUMS = {
-    str(trait.name).lower(): f"sum((coalesce(traits, 0) >> {int(trait).bit_length() - 1}) & 1)" for trait in Trait
-}
+_TRAIT_SUMS = {name: f"sum((coalesce(traits, 0) & {BITS[name]}) / {BITS[name]})" for name in TRAITS}

@@ -123,15 +123,14 @@ _ADD_FAILURES = f"""
 
 def count_failures(cursor: Cursor, store_id: str, settlements: Iterable[Settlement]) -> None:
     """Each sending that TikTok did not accept is counted by its code, and what was kept back as not tried."""
-    groups: defaultdict[tuple[str, str], list[Settlement]] = defaultdict(list)
+    groups: defaultdict[tuple[int, str, str], list[Settlement]] = defaultdict(list)
     for one in settlements:
         if kind := _find_kind(one):
-            groups[kind].append(one)
-    for (verdict, code), failed in sorted(groups.items()):
+            groups[one.at_ms - one.at_ms % HOUR_MS, *kind].append(one)
+    for (hour_ms, verdict, code), failed in sorted(groups.items()):
         last = failed[-1]
         example = (last.at_ms, last.message if last.verdict else last.reason, last.request_id)
         ids = json.dumps([one.id for one in failed])
-        hour_ms = last.at_ms - last.at_ms % HOUR_MS
         cursor.execute(_ADD_FAILURES, (hour_ms, verdict, code, *example, store_id, ids))
 
 

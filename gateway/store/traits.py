@@ -6,8 +6,9 @@ counts a thousand events in one statement (`gateway.store.rollups`) without open
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
-from enum import IntFlag, StrEnum
+from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct
@@ -41,27 +42,18 @@ class Route(StrEnum):
     UNKNOWN = "unknown"  # a browser told of it, and nothing of the Pixel: a sandbox, an old snippet
 
 
-class Trait(IntFlag):
-    """One bit for each thing counted; the names in lower case are the columns of `flow_hours`."""
+KEYS = ("ttclid", "ttp", "email", "phone", "external_id", "ip", "user_agent")
+"""The match keys that are counted, by their names in `User`."""
 
-    BROWSER = 1  # a browser told of the event itself
-    TTCLID = 2
-    TTP = 4
-    EMAIL = 8
-    PHONE = 16
-    EXTERNAL_ID = 32
-    IP = 64
-    USER_AGENT = 128
-    NO_BROWSER = 256
-    FROM_TIKTOK = 512
-    LANDING_UNSEEN = 1024
-    NO_CLICK = 2048
-    UNKNOWN = 4096
+TRAITS: tuple[str, ...] = ("browser", *KEYS, *ClickGap)
+"""What is counted of accepted events, each a column of `flow_hours` and a bit of `events.traits`, the first the lowest.
 
+`browser`: a browser told of the event itself.
+"""
 
-KEYS = tuple(trait for trait in Trait if Trait.TTCLID <= trait <= Trait.USER_AGENT)
-GAPS = tuple(Trait[gap.name] for gap in ClickGap)
-_ALL_GAPS = sum(GAPS)
+BITS: Mapping[str, int] = {str(name): 1 << place for place, name in enumerate(TRAITS)}
+BROWSER, TTCLID = BITS["browser"], BITS["ttclid"]
+_ANY_GAP = sum(BITS[gap] for gap in ClickGap)
 
 
 class Marks(Struct, frozen=True):
@@ -81,21 +73,20 @@ def mark(event: Event, visitor: Visitor | None) -> Marks:
     """What is counted of this event, whose match keys are filled in already."""
     browser = read_agent(event.user.user_agent or "").browser
     traits = _find_keys(event)
-    if not traits & Trait.TTCLID:
-        traits |= Trait[find_gap(event, visitor, browser).name]
+    if not traits & TTCLID:
+        traits |= BITS[find_gap(event, visitor, browser)]
     if event.event != "Purchase" or event.properties.value is None:
-        return Marks(browser, int(traits))
-    return Marks(browser, int(traits), event.properties.currency, to_e4(event.properties.value))
+        return Marks(browser, traits)
+    return Marks(browser, traits, event.properties.currency, to_e4(event.properties.value))
 
 
 def merge_marks(merged: Event, stored_traits: int, twin: Marks) -> Marks:
-    """The marks of an event that took over what its twin knew; the likelier reason of a gap is a browser's word."""
+    """The marks of an event that took over what its twin knew; why it has no click, a browser's word tells best."""
     fresh = mark(merged, None)
-    traits = (fresh.traits & ~_ALL_GAPS) | (stored_traits & Trait.BROWSER) | (twin.traits & Trait.BROWSER)
-    if not traits & Trait.TTCLID:
-        from_browser = twin.traits if twin.traits & Trait.BROWSER else stored_traits or twin.traits
-        traits |= from_browser & _ALL_GAPS
-    return Marks(fresh.browser, int(traits), fresh.currency, fresh.worth_e4)
+    traits = (fresh.traits & ~_ANY_GAP) | ((stored_traits | twin.traits) & BROWSER)
+    if not traits & TTCLID:
+        traits |= (twin.traits if twin.traits & BROWSER else stored_traits or twin.traits) & _ANY_GAP
+    return Marks(fresh.browser, traits, fresh.currency, fresh.worth_e4)
 
 
 def find_gap(event: Event, visitor: Visitor | None, browser: Browser) -> ClickGap:
@@ -119,10 +110,8 @@ def to_e4(value: Decimal) -> int:
 
 def _find_keys(event: Event) -> int:
     user = event.user
-    traits = 1 if event.source in (Source.BEACON, Source.PIXEL) else 0
-    for trait, value in zip(
-        KEYS, (user.ttclid, user.ttp, user.email, user.phone, user.external_id, user.ip, user.user_agent), strict=True
-    ):
-        if value:
-            traits |= trait
+    traits = BROWSER if event.source in (Source.BEACON, Source.PIXEL) else 0
+    for name in KEYS:
+        if getattr(user, name):
+            traits |= BITS[name]
     return traits

@@ -13,9 +13,6 @@ from gateway.store.reports.scope import Scope, share
 from gateway.store.tables import drop_hours, flow_hours
 from gateway.store.traits import KEYS, ClickGap
 
-KEY_NAMES = tuple(str(trait.name).lower() for trait in KEYS)
-"""ttclid, ttp, email, phone, external_id, ip, user_agent: the columns, and the keys of every `carried`."""
-
 MEANINGS: Mapping[ClickGap, str] = {
     ClickGap.NO_BROWSER: "No browser ever reported this buyer: an express checkout, or an order the shop alone knows.",
     ClickGap.FROM_TIKTOK: "Came from TikTok without a click id: stripped on the way, or a link that is no ad's.",
@@ -29,7 +26,7 @@ MEANINGS: Mapping[ClickGap, str] = {
 class Coverage(Struct, frozen=True):
     """Of `accepted` events so many `carried` each match key; those without a click id by their reason in `gaps`.
 
-    Shape: `carried` has every name of `KEY_NAMES`, `gaps` every ClickGap; the gaps and `carried["ttclid"]` add up to
+    Shape: `carried` has every name of `KEYS`, `gaps` every ClickGap; the gaps and `carried["ttclid"]` add up to
     `accepted`, but for events that are older than this count.
     """
 
@@ -78,18 +75,16 @@ def report_match_keys(connection: Connection, scope: Scope, event: str | None = 
 
 def _read(connection: Connection, scope: Scope, by: str, event: str | None) -> dict[Any, list[int]]:
     """The sums of accepted, of each key and of each gap, in this order."""
-    names = ("accepted", *KEY_NAMES, *ClickGap)
+    names = ("accepted", *KEYS, *ClickGap)
     query = select(flow_hours.c[by], *(func.sum(flow_hours.c[name]) for name in names))
     query = query.where(*scope.covers(flow_hours), *([flow_hours.c.event == event] if event else []))
     return {row[0]: [int(count) for count in row[1:]] for row in connection.execute(query.group_by(flow_hours.c[by]))}
 
 
 def _add(rows: list[list[int]]) -> Coverage:
-    accepted, *counts = [sum(column) for column in zip(*rows, strict=True)] or [0] * (
-        1 + len(KEY_NAMES) + len(ClickGap)
-    )
-    gaps = counts[len(KEY_NAMES) :]
-    return Coverage(accepted, dict(zip(KEY_NAMES, counts, strict=False)), dict(zip(ClickGap, gaps, strict=True)))
+    accepted, *counts = [sum(column) for column in zip(*rows, strict=True)] or [0] * (1 + len(KEYS) + len(ClickGap))
+    gaps = counts[len(KEYS) :]
+    return Coverage(accepted, dict(zip(KEYS, counts, strict=False)), dict(zip(ClickGap, gaps, strict=True)))
 
 
 def _count_refused(connection: Connection, scope: Scope) -> int:
