@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli.base import DEFAULT_CONFIG, ConfigOption, StoreOption, app
-from gateway.settings import load_settings
+from gateway.errors import CommandError
+from gateway.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from gateway.ops.errands import Replay
 
 events = typer.Typer(help="The audit trail: what came in, and what became of it.", rich_markup_mode=None)
 app.add_typer(events, name="events")
@@ -73,6 +78,64 @@ def show(
     if not is_found:
         typer.echo("nothing is known of this: no order, event, visitor or person of that name", err=True)
     return 0 if is_found else 1
+
+
+@events.command()
+def replay(
+    ids: Annotated[
+        list[str] | None, typer.Argument(help="Ids of events; without any, all that the options say.")
+    ] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    store: StoreOption = None,
+    fate: Annotated[str | None, typer.Option("--fate", help="rejected or expired; both without it.")] = None,
+    code: Annotated[int | None, typer.Option("--code", help="TikTok's code in the last answer, such as 40002.")] = None,
+    since: SinceOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
+) -> int:
+    """Send rejected and expired events once more.
+
+    TikTok merges what arrives twice only for 48 hours. So an event whose Pixel copy fired, or whose earlier attempt had
+    no answer, is refused after that time, with the reason, for it could count twice; so is what is too old to be sent
+    at all. Ends with 1 when an event was named and none may be replayed.
+    """
+    import asyncio
+
+    from gateway.ops.errands import Replay, choose_stores
+    from gateway.ops.reconcile import parse_since
+    from gateway.ops.replay import parse_fates
+    from gateway.store.walk import Wanted
+
+    if not (ids or fate or code is not None or since):
+        raise CommandError("which? name events by their ids, or say --fate, --code or --since")
+    if not (yes or sys.stdin.isatty()):
+        raise CommandError("replay asks first, and off a terminal nobody can be asked: add --yes")
+    since_ms = _now_ms() - parse_since(since) * 1000 if since else 0
+    wanted = Wanted(fates=parse_fates(fate), since_ms=since_ms, code=code, ids=tuple(ids or ()))
+    settings = load_settings(config)
+    errand = Replay(tuple(shop.id for shop in choose_stores(settings, store)), wanted)
+    return asyncio.run(_replay(settings, errand, yes=yes))
+
+
+async def _replay(settings: Settings, errand: Replay, *, yes: bool) -> int:
+    """What may be replayed is, once somebody has agreed; the exit code."""
+    from msgspec import structs
+
+    from gateway.delivery.worker import now_ms
+    from gateway.ops.control import open_desk
+    from gateway.ops.replay import Sum
+
+    async with open_desk(settings, now_ms) as desk:
+        before = Sum([report async for report in desk.run(errand)])
+        for line in before.tell():
+            typer.echo(line)
+        if not before.count:
+            return max(before.exit_code, int(bool(errand.wanted.ids)))
+        if not yes:
+            typer.confirm(f"Send {before.count} once more?", abort=True, err=True)
+        done = Sum([report async for report in desk.run(structs.replace(errand, act=True))])
+        mend = "the gateway is sending them" if desk.is_serving else "they are sent once the gateway runs"
+        typer.echo(f"{done.count} replayed; {mend}")
+        return done.exit_code
 
 
 def _now_ms() -> int:

@@ -166,8 +166,13 @@ def read_event(beacon: Beacon, said: BeaconEvent, name: str, hit: Hit, source: S
 
 def expiry_ms(event: Event, max_age_h: float) -> int:
     """After this time the event must not be sent: too old, or TikTok would count it beside its Pixel twin."""
-    oldest = event.occurred_ms + int(max_age_h * _HOUR_MS)
-    return min(oldest, event.occurred_ms + PIXEL_WINDOW_MS) if event.pixel is PixelState.FIRED else oldest
+    return latest_ms(event.occurred_ms, event.pixel, max_age_h)
+
+
+def latest_ms(occurred_ms: int, pixel: str | None, max_age_h: float) -> int:
+    """The same for an event that happened then and whose Pixel copy became this."""
+    oldest_ms = occurred_ms + int(max_age_h * _HOUR_MS)
+    return min(oldest_ms, occurred_ms + PIXEL_WINDOW_MS) if pixel == PixelState.FIRED else oldest_ms
 
 
 def to_properties(said: BeaconProperties) -> Properties:

@@ -28,6 +28,7 @@ class EventDossier(Struct, frozen=True):
 
     `match_keys` names what TikTok gets to know the person by. `pixel` is what became of the browser Pixel's copy.
     `duplicates`: how often it was told once more. `due_ms`: when it is sent, while it waits.
+    `maybe_sent_ms`: the first attempt whose answer nobody knows.
     """
 
     store_id: str
@@ -52,6 +53,7 @@ class EventDossier(Struct, frozen=True):
     fate: Fate | None
     reason: str | None
     settled_ms: int | None
+    maybe_sent_ms: int | None
     due_ms: int | None
     attempts: tuple[Attempt, ...] = ()
 

@@ -24,12 +24,14 @@ from gateway.ops.errands import (
     Look,
     Looked,
     Reconcile,
+    Replay,
     Report,
     parse_errand,
     to_line,
     to_trouble,
 )
 from gateway.ops.reconcile import Reconciler, find_longest_age_h
+from gateway.ops.replay import Replayer
 from gateway.settings import Settings, StoreSettings
 from gateway.shopify.admin_api import AdminApi
 from gateway.store import Store
@@ -80,6 +82,9 @@ class Desk:
                 return self._erase(shop, person)
             case Look():
                 return self._look(shop)
+            case Replay(wanted=wanted, act=act):
+                codes = {pixel.code for pixel in shop.pixels}
+                return Replayer(self._store, shop.id, codes, self._max_age_h, self._clock).replay(wanted, act=act)
 
     async def _reconcile(self, shop: StoreSettings, since_s: int, *, send: bool) -> AsyncIterator[Report]:
         reconciler = Reconciler(shop, self._orders, self._store, self._max_age_h, self._clock)

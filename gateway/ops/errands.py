@@ -18,6 +18,7 @@ from gateway.settings import Settings, StoreSettings
 from gateway.shopify.admin_token import AdminUnavailable
 from gateway.store.erase import Erased
 from gateway.store.vitals import Vitals
+from gateway.store.walk import Wanted
 
 
 class Reconcile(Struct, frozen=True, tag="reconcile"):
@@ -39,6 +40,14 @@ class Look(Struct, frozen=True, tag="look"):
     """Say how each store is doing, once the database has taken a write."""
 
     store_ids: tuple[str, ...]
+
+
+class Replay(Struct, frozen=True, tag="replay"):
+    """Send what is wanted once more, where that counts nothing twice; without `act`, say what could be."""
+
+    store_ids: tuple[str, ...]
+    wanted: Wanted
+    act: bool = False
 
 
 class State(StrEnum):
@@ -83,6 +92,14 @@ class Looked(Struct, frozen=True, tag="looked"):
     vitals: Vitals
 
 
+class Replayed(Struct, frozen=True, tag="replayed"):
+    """Some more events of a store were looked at: so many may be replayed, or were, and why the others may not be."""
+
+    store_id: str
+    count: int = 0
+    refused: tuple[tuple[str, int], ...] = ()
+
+
 class Trouble(Struct, frozen=True, tag="trouble"):
     """What kept the errand from being done for a store, as a sentence with the mend, and the command's exit code."""
 
@@ -91,8 +108,8 @@ class Trouble(Struct, frozen=True, tag="trouble"):
     exit_code: int
 
 
-Errand = Reconcile | Erase | Look
-Report = Checked | Gone | Looked | Trouble
+Errand = Reconcile | Erase | Look | Replay
+Report = Checked | Gone | Looked | Replayed | Trouble
 
 _encoder = msgspec.json.Encoder()
 _errands: msgspec.json.Decoder[Errand] = msgspec.json.Decoder(Errand)

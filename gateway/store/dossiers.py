@@ -45,6 +45,7 @@ def to_event_dossier(row: Any, tried: Sequence[Attempt]) -> EventDossier:
         fate=Fate(row.fate) if row.fate else None,
         reason=row.reason,
         settled_ms=row.settled_ms,
+        maybe_sent_ms=row.maybe_sent_ms,
         due_ms=row.due_ms,
         attempts=tuple(tried),
     )

@@ -47,7 +47,7 @@ def make_dossier(**said: Any) -> EventDossier:
         "visitor_id": "1" * 32, "source": "webhook", "pixel": None, "occurred_ms": AT_MS, "received_ms": AT_MS,
         "duplicates": 0, "ip_family": "IPv6", "browser": Browser.SAFARI_IOS, "match_keys": ("ttclid", "email"),
         "is_limited": False, "value": "38.36", "currency": "EUR", "found_by": "cart", "consent_source": "shopify",
-        "fate": None, "reason": None, "settled_ms": None, "due_ms": None,
+        "fate": None, "reason": None, "settled_ms": None, "maybe_sent_ms": None, "due_ms": None,
     }  # fmt: skip
     return EventDossier(**usual | said)
 

@@ -13,6 +13,12 @@ _KEPT = (
     "store_id, id, pixel_code, event, event_id, visitor_id, source, pixel, occurred_ms, received_ms, expires_ms, "
     "duplicates, ip, body, fate, reason, settled_ms, browser, traits, currency, worth_e4"
 )
+_MAYBE_SENT = """
+    UPDATE events SET maybe_sent_ms = coalesce(
+        (SELECT min(a.attempted_ms) FROM attempts a
+         WHERE a.store_id = events.store_id AND a.id = events.id AND a.verdict = 'retry'), received_ms)
+    WHERE fate IN ('rejected', 'expired')"""
+"""The outbox has forgotten it: at worst such an event was sent when it came, and is never replayed too late."""
 _HAS_EMAIL = sa.text("email IS NOT NULL")
 
 
@@ -25,6 +31,7 @@ def upgrade() -> None:
         "visitors_email", "visitors", ["store_id", "email"], sqlite_where=_HAS_EMAIL, postgresql_where=_HAS_EMAIL
     )
     _create_erasures()
+    op.execute(_MAYBE_SENT)
 
 
 def _rebuild_events() -> None:
