@@ -1,8 +1,8 @@
 """GET {script_path}: the snippet, minified, filled with its store's settings, and compressed ahead of every request.
 
-Built once per store by `gateway.app`, reached through `gateway.web.front`. The source is static/snippet.js, from which
-`make static` writes static/snippet.min.js: a gateway holds no minifier in memory. What the snippet sends back arrives at
-`gateway.web.beacon`. It names the add-on, which `gateway.web.addon` serves in the same way.
+Built once per store by `gateway.app`, reached through `gateway.web.front`. The source is static/snippet.js; `make
+static` writes static/snippet.min.js from it, so that a gateway holds no minifier in memory. What the snippet sends back
+arrives at `gateway.web.beacon`. It names the add-on, which `gateway.web.addon` serves in the same way.
 `python -m gateway.web.snippet` prints the sizes.
 """
 
