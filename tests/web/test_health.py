@@ -45,7 +45,7 @@ async def test_trouble_with_delivery_is_told_without_names_and_takes_nothing_out
     with contextlib.closing(sqlite3.connect(gateway.database)) as connection, connection:
         connection.executescript(
             f"""INSERT INTO alerts (store_id, cause, seen_ms, due_ms) VALUES
-                ('acme', 'credentials C0ABCDEFGHIJKLMNOPQR', 1, 0), ('acme', 'credentials C1', 1, 0), 
+                ('acme', 'credentials C0ABCDEFGHIJKLMNOPQR', 1, 0), ('acme', 'credentials C1', 1, 0),
                 ('', 'disk', 1, 0);
             INSERT INTO outbox (store_id, id, pixel_code, due_ms, attempts) VALUES ('acme', 'x', 'C1', 1, 0);
             INSERT INTO events (store_id, id, pixel_code, event, event_id, source,
