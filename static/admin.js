@@ -1,4 +1,5 @@
-// The dashboard's only script. Every page works without it but Live; with it, texts can be copied and times are local.
+// The dashboard's only script. Every page works without it; with it, texts can be copied, Live
+// is live, and times are local.
 (() => {
   "use strict";
   const all = (selector) => document.querySelectorAll(selector);
@@ -19,6 +20,59 @@
   for (const form of all("[data-submits]")) {
     form.querySelector("button").hidden = true;
     form.addEventListener("change", () => form.requestSubmit());
+  }
+
+  // A part of the page that is asked for anew every few seconds, as long as somebody looks.
+  for (const part of all("[data-polls]")) {
+    setInterval(async () => {
+      if (document.hidden) return;
+      const answer = await fetch(part.dataset.polls).catch(() => null);
+      if (!answer || !answer.ok || answer.redirected) return;
+      const html = await answer.text();
+      if (html !== part.last) part.innerHTML = html; // drawn by our server, which escapes
+      part.last = html;
+    }, part.dataset.every * 1000);
+  }
+
+  // Live: rows come as the server draws them; one that is there already is replaced.
+  for (const body of all("[data-streams]")) {
+    const MOST = 100;
+    const state = document.querySelector("[data-stream-state]");
+    const pause = document.querySelector("[data-stream-pause]");
+    const empty = document.querySelector("[data-when-empty]");
+    const held = [];
+    let isPaused = false;
+    const show = (html) => {
+      const template = document.createElement("template");
+      template.innerHTML = html;
+      const row = template.content.firstElementChild;
+      const known = document.getElementById(row.id);
+      if (known) known.replaceWith(row);
+      else body.prepend(row);
+      while (body.rows.length > MOST) body.lastElementChild.remove();
+    };
+    const hide = (id) => document.getElementById(`e-${id}`)?.remove();
+    const take = (act, data) => {
+      if (isPaused) { held.push([act, data]); if (held.length > 5 * MOST) held.shift(); return; }
+      act(data);
+      empty.hidden = body.rows.length > 0;
+    };
+    const source = new EventSource(body.dataset.streams);
+    source.addEventListener("row", (event) => take(show, event.data));
+    source.addEventListener("gone", (event) => take(hide, event.data));
+    const tell = () => {
+      const words = ["Connecting again…", "Live.", "Not connected: sign in again, or close other Live pages, and reload."];
+      state.textContent = isPaused ? "Paused." : words[source.readyState];
+    };
+    source.addEventListener("open", tell);
+    source.addEventListener("error", tell);
+    pause.hidden = false;
+    pause.addEventListener("click", () => {
+      isPaused = !isPaused;
+      pause.setAttribute("aria-pressed", isPaused);
+      for (const [act, data] of isPaused ? [] : held.splice(0)) take(act, data);
+      tell();
+    });
   }
 
   // The time zone: the server draws times, and a cookie tells it in which zone.

@@ -119,8 +119,7 @@ class Shell:
     def _frame(self, view: View) -> Mapping[str, Any]:
         """What every page shows around its own."""
         stores = self._backend.settings.stores
-        suffix = f"?store={view.shop.id}" if view.shop is not stores[0] else ""
-        return {"pages": self._pages, "stores": stores, "view": view, "suffix": suffix, "page": None, "notice": ""}
+        return {"pages": self._pages, "stores": stores, "view": view, "page": None, "notice": ""}
 
     def _show_trouble(self, request: Request, status: int, title: str, sentence: str) -> Response:
         view = self._look(request)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -14,6 +15,12 @@ from starlette.responses import Response
 
 from gateway.settings import Settings, StoreSettings
 from gateway.store import Store
+from gateway.store.reports import Scope
+
+DAY_MS = 86_400_000
+PERIODS = (1, 7, 30, 90)
+"""The days that a page may look back."""
+DEFAULT_PERIOD = 7
 
 
 class Step(Protocol):
@@ -54,6 +61,23 @@ class View(Struct, frozen=True):
     def store(self) -> Store:
         """The database."""
         return self.backend.store
+
+    @property
+    def days(self) -> int:
+        """How far back the page looks: what was chosen, of `PERIODS`."""
+        chosen = self.query.get("days", "")
+        return int(chosen) if chosen in map(str, PERIODS) else DEFAULT_PERIOD
+
+    def scope(self, days: int | None = None) -> Scope:
+        """This store's last days, up to now, in this reader's time zone."""
+        since_ms = self.now_ms - (self.days if days is None else days) * DAY_MS
+        return Scope((self.shop.id,), since_ms, self.now_ms + 1, zone=self.zone.key)
+
+    def link(self, name: str, **words: object) -> str:
+        """The address of a page or a part, for the same store, with these words in it."""
+        is_first = self.shop is self.backend.settings.stores[0]
+        query = urlencode(({} if is_first else {"store": self.shop.id}) | words)
+        return f"/admin/{name}" + (f"?{query}" if query else "")
 
 
 Show = Callable[[View], Awaitable[Mapping[str, Any]]]

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from gateway.admin.pages import install
+from gateway.admin.pages import failures, install, live
 
-PAGES = (install.PAGE,)
+PAGES = (live.PAGE, failures.PAGE, install.PAGE)
