@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
 
 from gateway.store.tables import metadata
 from tests.beacons import Browser
+from tests.postgres import Server, running_postgres
 from tests.servers import Gateway, make_settings, running_gateway
 from tests.webhooks import Shop, on_clock, running_shop
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """One PostgreSQL for all tests that need no more of it than a database of their own."""
+    with running_postgres() as server:
+        yield server
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

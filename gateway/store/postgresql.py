@@ -148,6 +148,8 @@ def may_pass(error: BaseException) -> bool:
 
 def to_reason(error: BaseException) -> str:
     """The error in one line, without the rows, values and addresses that the whole of it may name."""
-    diagnosis = getattr(error, "diag", None)
-    told = getattr(diagnosis, "message_primary", None) or str(error).rpartition("failed: ")[2]
-    return f"PostgreSQL: {told.splitlines()[0] if told else type(error).__name__}"
+    told: str | None = getattr(getattr(error, "diag", None), "message_primary", None)
+    if told:
+        return told
+    _, is_unreached, why = str(error).rpartition("failed: ")
+    return ("PostgreSQL cannot be reached: " if is_unreached else "") + why.partition("\n")[0]

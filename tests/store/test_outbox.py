@@ -185,7 +185,9 @@ async def test_one_answer_settles_a_whole_batch(store: Store):
     assert len(await read_rows(store, attempts)) == 50
 
 
-async def test_a_start_frees_what_a_dead_process_had_claimed(url):
+async def test_a_start_frees_what_a_dead_process_had_claimed(sqlite_url):
+    """On SQLite, where nobody else is alive; `test_nodes` tells what PostgreSQL does."""
+    url = sqlite_url
     died = Store(url)
     await died.start(NOW_MS)
     await queue(died)

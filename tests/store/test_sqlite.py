@@ -18,6 +18,11 @@ from tests.store.samples import NOW_MS, at_commit, busy, make_event, make_receip
 
 
 @pytest.fixture
+def url(sqlite_url: str) -> str:
+    return sqlite_url
+
+
+@pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "gateway.db"
 

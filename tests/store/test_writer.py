@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 import threading
 
 import pytest
+from sqlalchemy import exc
 
 from gateway.errors import StoreUnavailable
 from gateway.store import Store, writer
@@ -23,7 +23,8 @@ async def start_all(*steps):
 
 
 def disk_error():
-    raise sqlite3.OperationalError("disk I/O error")
+    """Trouble of the database, as SQLAlchemy tells it of every kind."""
+    raise exc.TimeoutError("disk I/O error")
 
 
 async def test_receipts_that_arrive_during_a_commit_share_the_next(store: Store):
