@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +15,7 @@ from gateway.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from gateway.ops.errands import Replay
+    from gateway.store.walk import Wanted
 
 events = typer.Typer(help="The audit trail: what came in, and what became of it.", rich_markup_mode=None)
 app.add_typer(events, name="events")
@@ -40,12 +43,9 @@ def list_(
     A table on a terminal, tab-separated when piped. Only reads, beside a running gateway too.
     """
     from gateway.ops.errands import choose_stores
-    from gateway.ops.ledger import list_events, open_reader, parse_fate, show_events
-    from gateway.ops.reconcile import parse_since
-    from gateway.store.walk import Wanted
+    from gateway.ops.ledger import list_events, open_reader, show_events
 
-    since_ms = _now_ms() - parse_since(since) * 1000 if since else 0
-    wanted = Wanted(fates=parse_fate(fate), event=event, since_ms=since_ms)
+    wanted = _read_wanted(fate, event, since)
     settings = load_settings(config)
     store_ids = [shop.id for shop in choose_stores(settings, store)]
     with open_reader(settings) as reader:
@@ -101,7 +101,6 @@ def replay(
     import asyncio
 
     from gateway.ops.errands import Replay, choose_stores
-    from gateway.ops.reconcile import parse_since
     from gateway.ops.replay import parse_fates
     from gateway.store.walk import Wanted
 
@@ -109,11 +108,40 @@ def replay(
         raise CommandError("which? name events by their ids, or say --fate, --code or --since")
     if not (yes or sys.stdin.isatty()):
         raise CommandError("replay asks first, and off a terminal nobody can be asked: add --yes")
-    since_ms = _now_ms() - parse_since(since) * 1000 if since else 0
-    wanted = Wanted(fates=parse_fates(fate), since_ms=since_ms, code=code, ids=tuple(ids or ()))
+    wanted = Wanted(fates=parse_fates(fate), since_ms=_since_ms(since), code=code, ids=tuple(ids or ()))
     settings = load_settings(config)
     errand = Replay(tuple(shop.id for shop in choose_stores(settings, store)), wanted)
     return asyncio.run(_replay(settings, errand, yes=yes))
+
+
+@events.command()
+def export(
+    config: ConfigOption = DEFAULT_CONFIG,
+    store: StoreOption = None,
+    fate: FateOption = None,
+    event: EventOption = None,
+    since: SinceOption = None,
+    format_: Annotated[str, typer.Option("--format", help="csv or jsonl.")] = "csv",
+    out: Annotated[Path | None, typer.Option(help="The file to write; without it, to stdout.")] = None,
+) -> None:
+    """Write events as CSV or JSON Lines, the newest first.
+
+    Streams, however many there are. A file gets its name only once it is whole, so stopping leaves what was there. Only
+    reads, beside a running gateway too. There is no personal data in it.
+    """
+    from gateway.ops.errands import choose_stores
+    from gateway.ops.export import Format, export, replacing
+    from gateway.ops.ledger import open_reader
+
+    if format_ not in list(Format):
+        raise CommandError(f"--format: it is one of {', '.join(Format)}")
+    wanted = _read_wanted(fate, event, since)
+    settings = load_settings(config)
+    store_ids = [shop.id for shop in choose_stores(settings, store)]
+    with open_reader(settings) as reader, replacing(out) if out else contextlib.nullcontext(sys.stdout) as file:
+        count = export(reader, store_ids, wanted, Format(format_), file)
+    if out:
+        typer.echo(f"wrote {count} events to {out}", err=True)
 
 
 async def _replay(settings: Settings, errand: Replay, *, yes: bool) -> int:
@@ -138,7 +166,16 @@ async def _replay(settings: Settings, errand: Replay, *, yes: bool) -> int:
         return done.exit_code
 
 
-def _now_ms() -> int:
-    from gateway.delivery.worker import now_ms
+def _read_wanted(fate: str | None, event: str | None, since: str | None) -> Wanted:
+    """Which events the options mean. Raises: CommandError."""
+    from gateway.ops.ledger import parse_fate
+    from gateway.store.walk import Wanted
 
-    return now_ms()
+    return Wanted(fates=parse_fate(fate), event=event, since_ms=_since_ms(since))
+
+
+def _since_ms(since: str | None) -> int:
+    from gateway.delivery.worker import now_ms
+    from gateway.ops.reconcile import parse_since
+
+    return now_ms() - parse_since(since) * 1000 if since else 0

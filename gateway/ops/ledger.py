@@ -23,7 +23,7 @@ from gateway.ops.screen import build_console, print_line
 from gateway.settings import Settings
 from gateway.store.reading import Reader
 from gateway.store.search import search
-from gateway.store.walk import Wanted, read_page
+from gateway.store.walk import Page, Wanted, read_page
 
 WAITING = "waiting"
 """What the commands call the fate of an event that has none yet."""
@@ -62,20 +62,20 @@ def list_events(reader: Reader, store_ids: Iterable[str], wanted: Wanted, limit:
     found: list[EventDossier] = []
     for store_id in store_ids:
         of_store: list[EventDossier] = []
-        for events in walk(reader, store_id, wanted):
-            of_store += events
+        for page in walk(reader, store_id, wanted):
+            of_store += page.events
             if len(of_store) >= limit:
                 break
         found += of_store[:limit]
     return sorted(found, key=lambda event: event.id, reverse=True)[:limit]
 
 
-def walk(reader: Reader, store_id: str, wanted: Wanted) -> Iterator[Sequence[EventDossier]]:
+def walk(reader: Reader, store_id: str, wanted: Wanted) -> Iterator[Page]:
     """All that is wanted, a page at a time, also where a page has none."""
     before: str | None = "g"
     while before is not None:
         page = reader.read(partial(read_page, store_id=store_id, wanted=wanted, before=before))
-        yield page.events
+        yield page
         before = page.before
 
 
