@@ -386,6 +386,18 @@ def test_init_asks_for_what_is_missing_on_a_terminal(folder: Path, terminal: typ
     assert 'origins = ["https://www.acme.com", "https://acme.com"]' in (folder / "gateway.toml").read_text()
 
 
+def test_init_asks_again_for_what_cannot_be_used(folder: Path, terminal: type[Terminal]):
+    screen = terminal("init", "--site", "https://www.acme.com")
+    screen.answer("The gateway's own name", "t.other.com\n")
+    screen.answer("The Pixel Code", "7301234567890123456\n")
+    screen.answer("The gateway's own name", "t.acme.com\n")
+    screen.answer("The Pixel Code", "C0ABCDEFGHIJKLMNOPQR\n")
+
+    assert screen.wait() == 0
+    assert "--pixel: is the pixel's long numeric id" in screen.shown
+    assert 'host = "t.acme.com"' in (folder / "gateway.toml").read_text()
+
+
 def test_password_asks_twice_and_shows_nothing(terminal: type[Terminal]):
     screen = terminal("password")
     screen.answer("Dashboard password: ", "open sesame\n")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gateway.cli.base import DEFAULT_CONFIG, ConfigOption, StoreOption, app
-from gateway.errors import CommandError
+from gateway.errors import CommandError, SettingsError
 from gateway.settings import load_settings
 
 
@@ -43,18 +44,34 @@ def init(
 
     It has a fresh signing key and paths drawn at random. On a terminal, init asks for the options that are missing.
     """
-    from gateway.ops.init import TOKEN_VARIABLE, build_config, write_config
+    from gateway.ops.init import TOKEN_VARIABLE, write_config
 
     if out.exists():
         raise CommandError(f"{out} exists and stays as it is: name another with --out, or move it away")
-    _refuse_missing({"--site": site, "--host": host, "--pixel": pixel})
-    site = site or _ask("--site")
-    hosts = host or [_ask("--host")]
-    write_config(out, build_config(site, hosts, pixel or _ask("--pixel")))
+    given = {"--site": [site] if site else [], "--host": host or [], "--pixel": [pixel] if pixel else []}
+    _refuse_missing(given)
+    write_config(out, _build(given))
     typer.echo(
         f"Wrote {out}. Next: export {TOKEN_VARIABLE}=… (Events Manager > your pixel > Settings > Events API generates "
         f"it), fill in [stores.shopify] in {out}, then tag-gateway check"
     )
+
+
+def _build(given: Mapping[str, list[str]]) -> str:
+    """The configuration for these options; whatever has no value is asked for, and again when it cannot be used."""
+    from gateway.ops.init import build_config
+
+    answers = dict(given)
+    while True:
+        answers |= {option: [_ask(option)] for option, values in answers.items() if not values}
+        try:
+            return build_config(answers["--site"][0], answers["--host"], answers["--pixel"][0])
+        except SettingsError as error:
+            wrong = {fault.partition(":")[0] for fault in error.faults}
+            if any(given.get(option, ["not an option"]) for option in wrong):
+                raise
+            typer.echo(f"\n{error}", err=True)
+            answers |= {option: [] for option in wrong}
 
 
 def _ask(option: str) -> str:
@@ -67,7 +84,7 @@ def _ask(option: str) -> str:
     return answer
 
 
-def _refuse_missing(options: dict[str, object]) -> None:
+def _refuse_missing(options: Mapping[str, list[str]]) -> None:
     """Off a terminal nobody can be asked, so whatever is missing ends the command."""
     missing = [name for name, value in options.items() if not value]
     if missing and not sys.stdin.isatty():

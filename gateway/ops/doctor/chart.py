@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 
 import msgspec
 from rich.console import Console
+from rich.text import Text
 
 from gateway.ops.doctor.findings import Finding, Status
 
 _STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red"}
-WORKING = "looking at DNS, certificate, script, cookies, webhooks, TikTok and Shopify …"
+WORKING = "looking, from DNS to TikTok …"
 
 
 async def show_findings(findings: AsyncIterator[Finding]) -> int:
@@ -19,8 +20,8 @@ async def show_findings(findings: AsyncIterator[Finding]) -> int:
     with out.status(WORKING):  # shows nothing where there is no terminal
         async for finding in findings:
             seen.append(finding)
-            _print(out, finding)
-    out.out(_sum_up(seen), highlight=False)
+            out.print(_to_text(finding), soft_wrap=True)
+    out.print(f"\n{_sum_up(seen)}", soft_wrap=True)
     return to_exit_code(seen)
 
 
@@ -44,14 +45,13 @@ def to_line(finding: Finding) -> str:
     return f"{whose}{finding.check}: {finding.sentence}{mend}"
 
 
-def _print(out: Console, finding: Finding) -> None:
-    out.out(f"{finding.status:<5}", style=_STYLES[finding.status], highlight=False, end="")
-    out.out(to_line(finding), highlight=False)
+def _to_text(finding: Finding) -> Text:
+    return Text.assemble((f"{finding.status:<5}", _STYLES[finding.status]), to_line(finding))
 
 
 def _sum_up(findings: list[Finding]) -> str:
     counts = {status: sum(finding.status is status for finding in findings) for status in Status}
     if counts[Status.FAIL]:
-        return f"\n{counts[Status.FAIL]} to mend. Next: mend the first, then run the doctor again"
+        return f"{counts[Status.FAIL]} to mend. Next: mend the first, then run the doctor again"
     more = f", {counts[Status.WARN]} to know of" if counts[Status.WARN] else ""
-    return f"\nAll that must work works{more}. Next: tag-gateway test-event --code, then buy something yourself"
+    return f"All that must work works{more}. Next: tag-gateway test-event --code, then buy something yourself"

@@ -12,7 +12,7 @@ from typing import Any
 from gateway.ops.cookie_life import Name
 from gateway.ops.doctor.findings import Finding, fail, ok, tell_duration, warn
 from gateway.ops.doctor.inside import Inside
-from gateway.ops.doctor.network import HTTPS_PORT, TIMEOUT_S, Door, Network, Unreachable
+from gateway.ops.doctor.network import TIMEOUT_S, Door, Network, Unreachable
 
 RENEW_SHARE = 1 / 6
 """A certificate with less than this of its life left should have been renewed: most are at a third."""
@@ -35,7 +35,7 @@ async def check_certificate(network: Network, name: Name, now_ms: int) -> Findin
         except (OSError, TimeoutError) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENETUNREACH, errno.EADDRNOTAVAIL) and lives:
                 continue
-            mend = f"start the proxy on the machine that {name.host} leads to, open its port {HTTPS_PORT}, "
+            mend = f"start the proxy on the machine that {name.host} leads to, open its port {network.port}, "
             mend += "and delete the records of addresses that it does not have"
             return fail("certificate", f"no TLS at {address} for {name.host} ({type(error).__name__})", mend)
     return _judge_life(name.host, *min(lives, key=lambda life: life[1]), now_ms)
@@ -44,7 +44,7 @@ async def check_certificate(network: Network, name: Name, now_ms: int) -> Findin
 async def _shake_hands(network: Network, address: str, host: str) -> Mapping[str, Any]:
     """The certificate of a real TLS handshake. Raises: OSError, of which ssl's errors are, and TimeoutError."""
     async with asyncio.timeout(TIMEOUT_S):
-        _, writer = await asyncio.open_connection(address, HTTPS_PORT, ssl=network.tls, server_hostname=host)
+        _, writer = await asyncio.open_connection(address, network.port, ssl=network.tls, server_hostname=host)
     found: Mapping[str, Any] = writer.get_extra_info("peercert")
     writer.close()
     with contextlib.suppress(OSError):

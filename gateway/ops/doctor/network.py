@@ -6,6 +6,7 @@ since no visitor has them.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Mapping
 
@@ -41,12 +42,14 @@ class Network:
 
     def __init__(self, dns_server: str | None = None) -> None:
         self._resolver = _build_resolver(dns_server)
+        self.port = HTTPS_PORT
         self.tls = httpx.create_ssl_context()  # the public authorities, or those of SSL_CERT_FILE
 
     async def look_up(self, host: str) -> Name:
         """The host as DNS shows it. Raises: Unreachable when there is no such name or nobody tells."""
-        cnames, addresses = await self._ask(host, dns.rdatatype.A)
-        more_cnames, more = await self._ask(host, dns.rdatatype.AAAA)
+        (cnames, addresses), (more_cnames, more) = await asyncio.gather(
+            self._ask(host, dns.rdatatype.A), self._ask(host, dns.rdatatype.AAAA)
+        )
         return Name(host, cnames or more_cnames, addresses + more)
 
     async def _ask(self, host: str, kind: dns.rdatatype.RdataType) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -61,17 +64,16 @@ class Network:
 
     def open(self, name: Name) -> Door:
         """The way to this host through its first address. Nothing is connected yet."""
-        return Door(name.host, name.addresses[0], self.tls)
+        return Door(name.host, name.addresses[0], self.port, self.tls)
 
 
 class Door:
     """A public name of the gateway. It is a context: afterwards no connection is open."""
 
-    def __init__(self, host: str, address: str, tls: ssl.SSLContext) -> None:
+    def __init__(self, host: str, address: str, port: int, tls: ssl.SSLContext) -> None:
         self.host = host
-        self.address = address
         bracketed = f"[{address}]" if ":" in address else address
-        self._base_url = f"https://{bracketed}:{HTTPS_PORT}"
+        self._base_url = f"https://{bracketed}:{port}"
         self._http = httpx.AsyncClient(verify=tls, timeout=TIMEOUT_S, trust_env=False)
 
     async def __aenter__(self) -> Door:

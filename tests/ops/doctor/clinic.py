@@ -30,7 +30,7 @@ from tests.servers import HOST, PIXEL, Gateway, running_gateway
 
 VISITOR_IP = "81.2.69.142"
 STRANGER = "t.stranger.com"
-SOUND, OTHER_NAME, CHANGES_SCRIPT, TELLS_NO_IP, BELIEVES_VISITORS = range(5)
+SOUND, OTHER_NAME, CHANGES_SCRIPT, TELLS_NO_IP, BELIEVES_VISITORS, ANSWERS_ITSELF, HANGS_UP = range(7)
 Json = dict[str, Any]
 
 
@@ -64,7 +64,7 @@ async def open_abroad() -> AsyncIterator[Abroad]:
 @contextlib.asynccontextmanager
 async def open_front(folder: Path) -> AsyncIterator[Front]:
     """It serves while the block runs."""
-    upstream, inner = free_port(), [free_port() for _ in range(5)]
+    upstream, inner = free_port(), [free_port() for _ in range(7)]
     config = move_to_loopback(adapt(HOST, f"127.0.0.1:{upstream}"), inner[SOUND], folder)
     config["apps"]["http"]["servers"] = build_servers(config, inner)
     async with contextlib.AsyncExitStack() as stack:
@@ -79,17 +79,24 @@ async def open_front(folder: Path) -> AsyncIterator[Front]:
 
 
 def build_servers(config: Json, ports: list[int]) -> Json:
-    """The repository's own site, and four that are set up wrongly."""
+    """The repository's own site, and those that are set up wrongly."""
     servers: list[Json] = [copy.deepcopy(config["apps"]["http"]["servers"]["srv0"]) for _ in ports]
     for port, server in zip(ports, servers, strict=True):
         server["listen"] = [f"127.0.0.1:{port}"]
     servers[OTHER_NAME] = json.loads(json.dumps(servers[OTHER_NAME]).replace(HOST, STRANGER))
     servers[OTHER_NAME]["tls_connection_policies"] = [{"fallback_sni": STRANGER}]
-    changed = {"handler": "static_response", "body": "/* minified */", "status_code": 200}
-    servers[CHANGES_SCRIPT]["routes"].insert(0, {"match": [{"path": ["/a7/w.js"]}], "handle": [changed]})
+    answer_first(servers[CHANGES_SCRIPT], ["/a7/w.js"], {"body": "/* minified */", "status_code": 200})
+    answer_first(servers[ANSWERS_ITSELF], ["*"], {"status_code": 404})
+    answer_first(servers[HANGS_UP], ["*"], {"abort": True})
     set_forwarded(servers[TELLS_NO_IP], {"delete": ["X-Forwarded-For"]})
     set_forwarded(servers[BELIEVES_VISITORS], {"set": {"X-Forwarded-For": ["{http.request.header.X-Forwarded-For}"]}})
     return {f"srv{number}": server for number, server in enumerate(servers)}
+
+
+def answer_first(server: Json, paths: list[str], answer: Json) -> None:
+    """These paths are answered by Caddy itself."""
+    route = {"match": [{"path": paths}], "handle": [{"handler": "static_response", **answer}]}
+    server["routes"].insert(0, route)
 
 
 def set_forwarded(server: Json, how: Json) -> None:
@@ -130,7 +137,6 @@ class Clinic:
     def set_up_proxy(self, how: int) -> None:
         """The public name leads to a Caddy that is set up this way."""
         self.monkeypatch.setattr("gateway.ops.doctor.network.HTTPS_PORT", self.front.ports[how])
-        self.monkeypatch.setattr("gateway.ops.doctor.door.HTTPS_PORT", self.front.ports[how])
 
     @contextlib.asynccontextmanager
     async def serving(self, **changes: Any) -> AsyncIterator[Gateway]:

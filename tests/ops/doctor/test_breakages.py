@@ -14,8 +14,10 @@ import pytest_asyncio
 from gateway.delivery.worker import now_ms
 from gateway.ops.doctor import Status
 from tests.ops.doctor.clinic import (
+    ANSWERS_ITSELF,
     BELIEVES_VISITORS,
     CHANGES_SCRIPT,
+    HANGS_UP,
     OTHER_NAME,
     TELLS_NO_IP,
     Abroad,
@@ -158,6 +160,37 @@ async def test_a_script_that_the_proxy_changes_is_told(clinic: Clinic):
     assert "minifies" in faults["script"].mend
 
 
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        (
+            ANSWERS_ITSELF,
+            {
+                "script": f"https://{HOST}/a7/w.js answers HTTP 404 where the gateway serves the script",
+                "cookies": f"a visit to https://{HOST} is answered HTTP 404",
+                "client address": f"the gateway behind https://{HOST} does not know this configuration's key",
+                "webhooks": "a forged one is answered HTTP 404, not 401",
+            },
+        ),
+        (
+            HANGS_UP,
+            {
+                "script": f"https://{HOST}/a7/w.js cannot be read: no answer (RemoteProtocolError)",
+                "cookies": f"a visit to https://{HOST} cannot be reported: no answer (RemoteProtocolError)",
+                "client address": f"the gateway cannot be asked through https://{HOST}: "
+                "no answer (RemoteProtocolError)",
+                "webhooks": "none reaches the gateway: no answer (RemoteProtocolError)",
+            },
+        ),
+    ],
+)
+async def test_a_proxy_that_does_not_lead_to_the_gateway_is_told(clinic: Clinic, how: int, said: dict[str, str]):
+    clinic.set_up_proxy(how)
+    async with clinic.serving():
+        faults = await clinic.find_faults()
+    assert {name: finding.sentence for name, finding in faults.items()} == said
+
+
 async def test_a_proxy_that_is_not_trusted_hides_addresses(clinic: Clinic):
     async with clinic.serving(server={"trusted_proxies": ["192.0.2.1"]}):
         faults = await clinic.find_faults()
@@ -219,6 +252,37 @@ async def test_a_gateway_with_another_key_is_told(clinic: Clinic):
         faults = await clinic.find_faults()
     assert set(faults) == {"database", "client address"}
     assert "restart it" in faults["client address"].mend
+
+
+async def test_a_store_without_shopify_is_told_what_it_lacks(clinic: Clinic):
+    del clinic.stand.overrides["shopify"]
+    async with clinic.serving():
+        code, found = await clinic.examine()
+    assert code == 0
+    assert (found["webhooks"].status, found["shopify"].status) == (Status.WARN, Status.WARN)
+    assert "[stores.shopify]" in found["webhooks"].sentence
+    assert "shopify deliveries" not in found
+
+
+async def test_a_server_that_reaches_nobody_is_told(clinic: Clinic):
+    nowhere = {"api_base": "http://127.0.0.1:9"}
+    async with clinic.serving(delivery=nowhere, shopify=clinic.stand.overrides["shopify"] | nowhere):
+        code, found = await clinic.examine(*WITH_CODE)
+    assert (code, found["clock"].status) == (1, Status.WARN)
+    assert "TikTok did not answer" in found["tiktok"].sentence
+    assert "does not answer" in found["shopify"].sentence
+
+
+async def test_a_visit_that_cannot_be_erased_is_marked_as_the_doctors(clinic: Clinic):
+    clinic.monkeypatch.setattr("gateway.ops.doctor.visits._erase_visit", leave_alone)
+    async with clinic.serving() as gateway:
+        await clinic.examine()
+        (visitor,) = gateway.visitors
+    assert visitor["consent_source"] == "doctor"
+
+
+async def leave_alone(*_: object) -> None:
+    pass
 
 
 async def test_wrong_credentials_of_the_shop_are_told(clinic: Clinic):

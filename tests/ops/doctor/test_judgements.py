@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
+from functools import partial
 from http.cookies import SimpleCookie
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
 import pytest
+from rich.console import Console
 
 from gateway.errors import CommandError
 from gateway.ops.doctor import Network, chart, inside, rounds
@@ -178,3 +182,17 @@ def test_a_line_names_store_check_sentence_and_mend():
     assert chart.to_line(Finding("dns", Status.FAIL, "not found", "add it", "acme")) == (
         "acme: dns: not found -> add it"
     )
+
+
+async def test_on_a_terminal_every_line_is_whole_and_the_progress_is_gone_at_the_end(monkeypatch: pytest.MonkeyPatch):
+    """What a terminal shows in the end: a carriage return and an erased line undo what stood there."""
+    screen = StringIO()
+    terminal = partial(Console, file=screen, force_terminal=True, width=60)
+    monkeypatch.setattr(chart, "Console", terminal)
+    await chart.show_findings(give(ok("dns", "fine " * 20), fail("disk", "full", "clean up")))
+    shown = [line.split("\r\x1b[2K")[-1] for line in screen.getvalue().split("\n")]
+    plain = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", line) for line in shown]
+    assert f"ok   dns: {'fine ' * 20}" in plain
+    assert "fail disk: full -> clean up" in plain
+    assert plain[-2].startswith("1 to mend")
+    assert chart.WORKING in screen.getvalue()
