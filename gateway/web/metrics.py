@@ -70,7 +70,7 @@ async def read_standing(store: Store, lanes: Sequence[Lane]) -> Standing:
 def to_gauges(standing: Standing, now_ms: int) -> Iterable[GaugeMetricFamily]:
     """The same as metrics. A store whose every event has left has waited for 0 seconds."""
     pending = GaugeMetricFamily(
-        "tag_gateway_pending_events", "Events still to be sent, counted up to 100,000", labels=["store", "pixel"]
+        "tag_gateway_pending_events", "Events still to be sent, counted up to 20,000", labels=["store", "pixel"]
     )
     for lane, count in standing.pending.items():
         pending.add_metric(lane, count)

@@ -201,7 +201,7 @@ async def test_a_great_backlog_is_counted_up_to_a_bound_and_its_age_is_exact(
     counted = await store.read(lambda connection: count_pending(connection, "acme", "C0ABCDEFGHIJKLMNOPQR"))
     took_s = time.perf_counter() - started_s
     assert counted == MOST_COUNTED
-    assert took_s < 1  # 20 ms here; a machine under load must not fail
+    assert took_s < 1  # 2 ms here; a machine under load must not fail
     assert await store.read(lambda connection: find_oldest_ms(connection, "acme")) == 7
     assert await store.read(lambda connection: find_oldest_ms(connection, "other")) is None
     await store.stop()
