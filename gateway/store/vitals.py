@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from msgspec import Struct
 from sqlalchemy import Connection, func, select
 
-from gateway.store.tables import events, orders, outbox, visitors, webhooks
+from gateway.store.backlog import find_oldest_ms
+from gateway.store.tables import orders, visitors, webhooks
 
 WEEK_MS = 7 * 86_400_000
 NEWEST = 20
@@ -31,8 +32,6 @@ class Vitals(Struct, frozen=True):
 
 def find_vitals(connection: Connection, store_id: str, now_ms: int) -> Vitals:
     """The numbers as they are now."""
-    oldest_id = select(func.min(outbox.c.id)).where(outbox.c.store_id == store_id).scalar_subquery()
-    oldest_ms = select(events.c.received_ms).where(events.c.store_id == store_id, events.c.id == oldest_id)
     last_ms = select(func.max(webhooks.c.received_ms)).where(webhooks.c.store_id == store_id)
     counts = (
         select(func.coalesce(orders.c.reason, ""), func.count())
@@ -42,7 +41,7 @@ def find_vitals(connection: Connection, store_id: str, now_ms: int) -> Vitals:
     newest = select(visitors.c.ip).where(visitors.c.store_id == store_id)
     ips = list(connection.scalars(newest.order_by(visitors.c.last_seen_ms.desc()).limit(NEWEST)))
     return Vitals(
-        oldest_ms=connection.scalar(oldest_ms),
+        oldest_ms=find_oldest_ms(connection, store_id),
         last_webhook_ms=connection.scalar(last_ms),
         orders={row[0]: row[1] for row in connection.execute(counts)},
         visitors=len(ips),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import socket
 import sqlite3
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -12,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.delivery.worker import now_ms
-from gateway.ops.doctor import Status
+from gateway.ops.doctor import Network, Status, examine
 from tests.ops.doctor.clinic import (
     ANSWERS_ITSELF,
     BELIEVES_VISITORS,
@@ -325,3 +327,23 @@ async def test_lines_are_for_people_and_end_with_what_to_do(clinic: Clinic):
     assert lines[0].startswith("ok   gateway: it runs at http://127.0.0.1:")
     assert f"ok   acme: certificate: the certificate of {HOST} is good for another" in out
     assert lines[-1].startswith("All that must work works")
+
+
+async def test_it_can_be_interrupted_at_any_time(clinic: Clinic):
+    """Ctrl-C cancels the doctor: here while a DNS server lets it wait."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        settings = clinic.stand.settings
+        network = Network(f"127.0.0.1:{silent.getsockname()[1]}")
+        is_waiting = asyncio.Event()
+
+        async def run() -> None:
+            async for finding in examine(settings, settings.stores, network, now_ms):
+                if finding.check == "clock":
+                    is_waiting.set()
+
+        task = asyncio.create_task(run())
+        await is_waiting.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
