@@ -16,6 +16,8 @@ A beacon's way, in the order of the files it passes:
    what must not go, `tiktok/payload` writes the request, `tiktok/client` sends it, `tiktok/answers` judges the answer.
 6. The lane settles: the event has its fate, TikTok's request id is in `attempts`, and the outbox forgets it.
 
+What happens on the way is counted and logged through `signals`; `delivery/alerts` watches, and tells an operator.
+
 `app` wires all this and nothing else does; `settings` is read once; `errors` draws every exception raised on purpose.
 Imports point down this list: `cli`, `demo`, `app`, then `web`, `delivery` and `ops` side by side, then `intake`,
 `shopify` and `tiktok`, then `store`, `model`, `settings`, `errors`. `lint-imports` keeps it so.
