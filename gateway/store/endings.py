@@ -20,14 +20,12 @@ from gateway.store.traits import BITS, BROWSER, TRAITS, Route
 
 _HOUR = "received_ms - received_ms % 3600000"
 _NAME = "CASE WHEN event IN ({}) THEN event ELSE 'other' END".format(", ".join(f"'{name}'" for name in sorted(NAMES)))
-_PURCHASE = "CASE WHEN event = 'Purchase' THEN event ELSE 'other' END"
+_PURCHASE = "CASE WHEN event = 'Purchase' THEN 1 ELSE 0 END"
 _ROUTE = f"""CASE WHEN pixel IS NOT NULL THEN pixel
     WHEN coalesce(traits, 0) & {BROWSER} <> 0 THEN '{Route.UNKNOWN}' ELSE '{Route.NO_BROWSER}' END"""
 
 _FLOW_KEY = ("store_id", _HOUR, "pixel_code", _NAME, "source")
-_RECOVERED_KEY = (
-    "store_id", _HOUR, "pixel_code", _PURCHASE, _ROUTE, "coalesce(browser, 'unknown')", "coalesce(currency, '')",
-)  # fmt: skip
+_RECOVERED_KEY = ("store_id", _HOUR, "pixel_code", "coalesce(browser, 'unknown')", "coalesce(currency, '')")
 
 _END_ORDERS = """
     UPDATE orders SET fate = ? WHERE store_id = ? AND coalesce(fate, '') <> 'accepted' AND id IN (
@@ -82,11 +80,10 @@ def _count(fate: Fate, source: _Source) -> tuple[str, ...]:
     if fate is not Fate.ACCEPTED:
         return (_sum_up(flow_hours, _FLOW_KEY, sums, source),)
     sums |= {name: each + one for name, one in (_DELAY_SUMS | _TRAIT_SUMS).items()}
-    worth = {"accepted": f"{each}count(*)", "worth_e4": f"{each}coalesce(sum(worth_e4), 0)"}
     genuine = source._replace(which=f"{source.which} AND source <> 'test'")
     return (
         _sum_up(flow_hours, _FLOW_KEY, sums, source),
-        _sum_up(recovered_hours, _RECOVERED_KEY, worth, genuine),
+        _sum_up(recovered_hours, _RECOVERED_KEY, {name: each + one for name, one in _ROUTE_SUMS.items()}, genuine),
     )
 
 
@@ -103,7 +100,7 @@ def _sum_up(table: Table, key: Sequence[str], sums: Mapping[str, str], source: _
 
 def _sum_delays() -> dict[str, str]:
     """Each event in the first column whose time it keeps."""
-    sums, longer = {}, "true"
+    sums, longer = dict[str, str](), "true"
     for name, limit_s in DELAYS.items():
         within = f"{longer} AND delay <= {limit_s * 1000}" if limit_s else longer
         sums[name] = f"sum(CASE WHEN {within} THEN 1 ELSE 0 END)"
@@ -113,3 +110,15 @@ def _sum_delays() -> dict[str, str]:
 
 _DELAY_SUMS = _sum_delays()
 _TRAIT_SUMS = {name: f"sum((coalesce(traits, 0) & {BITS[name]}) / {BITS[name]})" for name in TRAITS}
+
+
+def _sum_routes() -> dict[str, str]:
+    """Of each route its events, its purchases and their worth."""
+    sums: dict[str, str] = {}
+    for route in Route:
+        counted = {route.value: "1", f"{route}_purchases": _PURCHASE, f"{route}_e4": "coalesce(worth_e4, 0)"}
+        sums |= {name: f"sum(CASE WHEN {_ROUTE} = '{route}' THEN {one} ELSE 0 END)" for name, one in counted.items()}
+    return sums
+
+
+_ROUTE_SUMS = _sum_routes()

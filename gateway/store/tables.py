@@ -262,10 +262,17 @@ flow_hours = _hours("flow_hours", ("pixel_code", "event", "source"), *map(_count
 the shorter ones) and all that follows them count accepted events alone. `event` is a standard name, or `other`.
 """
 
+COUNTED_ROUTES = ("fired", "blocked", "absent", "no_browser", "off", "unknown")
+
 recovered_hours = _hours(
-    "recovered_hours", ("pixel_code", "event", "route", "browser", "currency"), _count("accepted"), _count("worth_e4")
+    "recovered_hours",
+    ("pixel_code", "browser", "currency"),
+    *(_count(name) for route in COUNTED_ROUTES for name in (route, f"{route}_purchases", f"{route}_e4")),
 )
-"""Accepted events by what became of the Pixel's copy (`route`). `event`: `Purchase`, with its worth, or `other`."""
+"""Accepted events by what became of the Pixel's copy: how many, how many of them purchases, and what these were worth.
+
+Units: `…_e4` ten-thousandths of the currency, which is empty for everything without a worth.
+"""
 
 COUNTED_COOKIES = (
     "d0", "d1", "d2", "d3", "d4", "d5", "d6", "d7", "d8_14", "d15_30", "d31_90", "d91_400",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -15,7 +15,7 @@ from gateway.store.reports.scope import Scope, share
 from gateway.store.tables import recovered_hours
 from gateway.store.traits import Route
 
-RECOVERED = frozenset({Route.BLOCKED, Route.ABSENT, Route.NO_BROWSER})
+RECOVERED = (Route.BLOCKED, Route.ABSENT, Route.NO_BROWSER)
 """The Pixel did not send these, so without the gateway TikTok would not know of them."""
 
 MEANINGS: Mapping[Route, str] = {
@@ -77,43 +77,41 @@ class RecoveredReport(Struct, frozen=True):
 
 def report_recovered(connection: Connection, scope: Scope) -> RecoveredReport:
     """What was recovered in this scope."""
-    rows = _read(connection, scope, "event", "route", "browser", "currency")
-    routes = _group(rows, lambda row: Route(row.route))
-    browsers = {name: _to_part(group) for name, group in _group(rows, lambda row: row.browser).items()}
-    by_time = _group(_read(connection, scope, "hour_ms", "event", "route", "currency"), lambda r: scope.step_of(r[0]))
+    rows = _read(connection, scope, "browser")
+    browsers: defaultdict[str, list[Row[Any]]] = defaultdict(list)
+    for row in rows:
+        browsers[row.browser].append(row)
+    by_browser = {name: _to_part(group) for name, group in browsers.items()}
+    by_time: defaultdict[datetime, list[Row[Any]]] = defaultdict(list)
+    for row in _read(connection, scope, "hour_ms"):
+        by_time[scope.step_of(row.hour_ms)].append(row)
     return RecoveredReport(
         total=_to_part(rows),
-        by_route={route: _add(routes.get(route, [])) for route in Route},
-        by_browser=dict(sorted(browsers.items(), key=lambda item: -item[1].accepted.events)),
-        steps=tuple(PartStep(begin, _to_part(by_time.get(begin, []))) for begin in scope.steps()),
+        by_route={route: _add(rows, (route,)) for route in Route},
+        by_browser=dict(sorted(by_browser.items(), key=lambda item: -item[1].accepted.events)),
+        steps=tuple(PartStep(begin, _to_part(by_time[begin])) for begin in scope.steps()),
     )
 
 
-def _read(connection: Connection, scope: Scope, *names: str) -> Sequence[Row[Any]]:
-    kind = [recovered_hours.c[name] for name in names]
-    sums = [func.sum(recovered_hours.c[name]).label(name) for name in ("accepted", "worth_e4")]
+def _read(connection: Connection, scope: Scope, by: str) -> Sequence[Row[Any]]:
+    """The sums of every route, by this and by currency."""
+    kind = (recovered_hours.c[by], recovered_hours.c.currency)
+    names = (name for route in Route for name in (route.value, f"{route}_purchases", f"{route}_e4"))
+    sums = [func.sum(recovered_hours.c[name]).label(name) for name in names]
     return connection.execute(select(*kind, *sums).where(*scope.covers(recovered_hours)).group_by(*kind)).all()
 
 
-def _group(rows: Iterable[Row[Any]], key: Callable[[Row[Any]], Hashable]) -> dict[Any, list[Row[Any]]]:
-    groups: defaultdict[Hashable, list[Row[Any]]] = defaultdict(list)
-    for row in rows:
-        groups[key(row)].append(row)
-    return dict(groups)
-
-
 def _to_part(rows: Sequence[Row[Any]]) -> Part:
-    return Part(_add(rows), _add([row for row in rows if row.route in RECOVERED]))
+    return Part(_add(rows, tuple(Route)), _add(rows, RECOVERED))
 
 
-def _add(rows: Sequence[Row[Any]]) -> Tally:
-    purchases = [row for row in rows if row.event == "Purchase"]
+def _add(rows: Sequence[Row[Any]], routes: Sequence[Route]) -> Tally:
+    """What these rows say of these routes."""
     worth: defaultdict[str, int] = defaultdict(int)
-    for row in purchases:
-        if row.currency:
-            worth[row.currency] += int(row.worth_e4)
+    for row in rows:
+        worth[row.currency] += int(sum(getattr(row, f"{route}_e4") for route in routes))
     return Tally(
-        events=int(sum(row.accepted for row in rows)),
-        purchases=int(sum(row.accepted for row in purchases)),
-        worth={currency: Decimal(e4) / 10_000 for currency, e4 in sorted(worth.items())},
+        events=int(sum(getattr(row, route) for row in rows for route in routes)),
+        purchases=int(sum(getattr(row, f"{route}_purchases") for row in rows for route in routes)),
+        worth={currency: Decimal(e4) / 10_000 for currency, e4 in sorted(worth.items()) if currency and e4},
     )

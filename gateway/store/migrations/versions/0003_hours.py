@@ -38,6 +38,8 @@ _COOKIES = (
     "d0", "d1", "d2", "d3", "d4", "d5", "d6", "d7", "d8_14", "d15_30", "d31_90", "d91_400",
     "by_companion", "by_anchor",
 )  # fmt: skip
+_ROUTES = ("fired", "blocked", "absent", "no_browser", "off", "unknown")
+_RECOVERED = tuple(name for route in _ROUTES for name in (route, f"{route}_purchases", f"{route}_e4"))
 _AT_ONCE = 2000
 
 
@@ -49,7 +51,7 @@ def upgrade() -> None:
     _create_tables()
     connection = op.get_bind()
     _mark_events(connection)
-    for statement in (_count_flow(), _COUNT_RECOVERED, _COUNT_FAILURES, _END_ORDERS):
+    for statement in (_count_flow(), _count_recovered(), _COUNT_FAILURES, _END_ORDERS):
         connection.exec_driver_sql(statement.replace("%", "%%") if connection.dialect.name != "sqlite" else statement)
 
 
@@ -65,8 +67,7 @@ def _new_columns() -> Iterator[tuple[str, sa.Column[Any]]]:
 
 def _create_tables() -> None:
     _create("flow_hours", ("pixel_code", "event", "source"), *map(_count, _FLOW))
-    keys = ("pixel_code", "event", "route", "browser", "currency")
-    _create("recovered_hours", keys, _count("accepted"), _count("worth_e4"))
+    _create("recovered_hours", ("pixel_code", "browser", "currency"), *map(_count, _RECOVERED))
     _create("cookie_hours", ("browser",), *map(_count, _COOKIES))
     _create("drop_hours", ("source", "reason"), _count("events"))
     _create(
@@ -148,14 +149,19 @@ def _count_flow() -> str:
         FROM events GROUP BY 1, 2, 3, 4, 5"""  # noqa: S608 - names of ours
 
 
-_COUNT_RECOVERED = f"""
-    INSERT INTO recovered_hours
-        (store_id, hour_ms, pixel_code, event, route, browser, currency, slot, accepted, worth_e4)
-    SELECT store_id, {_HOUR.format("received_ms")}, pixel_code,
-        CASE WHEN event = 'Purchase' THEN event ELSE 'other' END,
-        CASE WHEN pixel IS NOT NULL THEN pixel WHEN traits & 1 = 1 THEN 'unknown' ELSE 'no_browser' END,
-        browser, coalesce(currency, ''), 0, count(*), coalesce(sum(worth_e4), 0)
-    FROM events WHERE fate = 'accepted' AND source <> 'test' GROUP BY 1, 2, 3, 4, 5, 6, 7"""  # noqa: S608 - names of ours
+def _count_recovered() -> str:
+    route = """CASE WHEN pixel IS NOT NULL THEN pixel WHEN traits & 1 = 1 THEN 'unknown' ELSE 'no_browser' END"""
+    counts = []
+    for name in _ROUTES:
+        of_this = f"sum(CASE WHEN {route} = '{name}' THEN {{}} ELSE 0 END)"
+        purchase = "CASE WHEN event = 'Purchase' THEN 1 ELSE 0 END"
+        counts += [of_this.format(counted) for counted in ("1", purchase, "coalesce(worth_e4, 0)")]
+    return f"""
+        INSERT INTO recovered_hours (store_id, hour_ms, pixel_code, browser, currency, slot, {", ".join(_RECOVERED)})
+        SELECT store_id, {_HOUR.format("received_ms")}, pixel_code, browser, coalesce(currency, ''), 0,
+            {", ".join(counts)}
+        FROM events WHERE fate = 'accepted' AND source <> 'test' GROUP BY 1, 2, 3, 4, 5"""  # noqa: S608 - names of ours
+
 
 _CODE = """CASE WHEN a.code IS NOT NULL THEN CAST(a.code AS VARCHAR) WHEN a.http_status > 0
     THEN 'http_' || CAST(a.http_status AS VARCHAR) ELSE 'no_answer' END"""
