@@ -62,8 +62,12 @@ def find_people(
 
 
 def erase_visitor(cursor: Cursor, store_id: str, visitor_id: str) -> Erased:
-    """Nothing of this visitor is left but the bare numbers of their orders, marked so that they are not told again."""
+    """Nothing of this visitor is left but the bare numbers of their orders, marked so that they are not told again.
+
+    The visitor goes first: another node at work for them ends that before, or finds nobody afterwards.
+    """
     mine = (store_id, store_id, visitor_id)
+    visitors = _delete(cursor, "DELETE FROM visitors WHERE store_id = ? AND id = ?", mine[1:])
     cursor.execute("SELECT id FROM events WHERE store_id = ? AND visitor_id = ? AND fate IS NULL", mine[1:])
     count_ends(cursor, store_id, json.dumps([row[0] for row in cursor.fetchall()]), Fate.WITHDRAWN, 0)
     attempts = _delete(cursor, f"DELETE FROM attempts {_ON_EVENTS}", mine)  # noqa: S608 - no input in it
@@ -75,7 +79,6 @@ def erase_visitor(cursor: Cursor, store_id: str, visitor_id: str) -> Erased:
         "UPDATE orders SET visitor_id = NULL, reason = 'erased' WHERE store_id = ? AND visitor_id = ?",
         mine[1:],
     )
-    visitors = _delete(cursor, "DELETE FROM visitors WHERE store_id = ? AND id = ?", mine[1:])
     return Erased(visitors, links, events, attempts, orders)
 
 

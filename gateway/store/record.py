@@ -19,6 +19,7 @@ from gateway.model.conversion import Reason
 from gateway.model.event import Event, User, fill, merge_events
 from gateway.model.visitor import Visitor
 from gateway.store import ledger, rows, sql
+from gateway.store.database import TryAgain
 from gateway.store.receipt import Queued, Receipt, Recorded
 from gateway.store.rollups import Tally
 from gateway.store.sql import Cursor
@@ -207,18 +208,22 @@ def _add_events(cursor: Cursor, drafts: Sequence[_Draft]) -> list[_Draft]:
 def _absorb_twin(cursor: Cursor, twin: _Draft) -> bool:
     """A row still waiting takes over what it lacks and may leave earlier: True; one that left only counts its twin."""
     store_id, _, *key = twin.row[:5]
+    cursor.execute(sql.COUNT_DUPLICATE, (store_id, *key))
     cursor.execute(sql.FIND_TWIN, (store_id, *key))
-    id_, body, ip, expires_ms, traits, due_ms, is_waiting = cursor.fetchone()
-    if not is_waiting:
-        cursor.execute(sql.COUNT_DUPLICATE, (store_id, id_))
+    if not (row := cursor.fetchone()):
+        raise TryAgain("another node erased an event as its twin came")
+    id_, body, ip, expires_ms, traits, due_ms = row
+    if due_ms is None:
         return False
     stored = rows.to_event(body, ip)
     merged = merge_events(stored, twin.event)
+    if stored.hold_until_ms > merged.hold_until_ms:
+        due_ms = min(due_ms, max(twin.event.received_ms, merged.hold_until_ms))
+    cursor.execute(sql.KEEP_WAITING, (due_ms, store_id, id_))
+    if not cursor.rowcount:
+        return False
     body, ip = rows.from_event(merged)
     expires_ms = min(expires_ms, twin.queued.expires_ms)
     marks = merge_marks(merged, traits or 0, twin.marks).to_row()
     cursor.execute(sql.MERGE_EVENT, (body, ip, merged.pixel, merged.occurred_ms, expires_ms, *marks, store_id, id_))
-    if stored.hold_until_ms > merged.hold_until_ms:
-        due_ms = min(due_ms, max(twin.event.received_ms, merged.hold_until_ms))
-        cursor.execute(sql.HASTEN, (due_ms, store_id, id_))
     return True

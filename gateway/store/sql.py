@@ -75,6 +75,7 @@ ADD_VISITOR = _insert("visitors", VISITOR)
 CHANGE_VISITOR = f"UPDATE visitors SET {', '.join(name + ' = ?' for name in VISITOR[2:])} WHERE store_id = ? AND id = ?"  # noqa: S608 - names of ours
 
 FIND_LINK = "SELECT visitor_id FROM links WHERE store_id = ? AND kind = ? AND digest = ?"
+ADD_LINK = _insert("links", LINK) + " ON CONFLICT (store_id, kind, digest) DO NOTHING"
 PUT_LINK = (
     _insert("links", LINK)
     + """
@@ -92,15 +93,19 @@ FIND_TWIN_VISITOR = """
     SELECT visitor_id FROM events WHERE store_id = ? AND pixel_code = ? AND event = ? AND event_id = ?"""
 FIND_EVENT = "SELECT 1 FROM events WHERE store_id = ? AND id = ?"
 FIND_TWIN = """
-    SELECT e.id, e.body, e.ip, e.expires_ms, e.traits, o.due_ms, o.id IS NOT NULL AND o.lease IS NULL AS is_waiting
+    SELECT e.id, e.body, e.ip, e.expires_ms, e.traits, o.due_ms
     FROM events e LEFT JOIN outbox o ON o.store_id = e.store_id AND o.id = e.id
     WHERE e.store_id = ? AND e.pixel_code = ? AND e.event = ? AND e.event_id = ?"""
-COUNT_DUPLICATE = "UPDATE events SET duplicates = duplicates + 1 WHERE store_id = ? AND id = ?"
+COUNT_DUPLICATE = """
+    UPDATE events SET duplicates = duplicates + 1
+    WHERE store_id = ? AND pixel_code = ? AND event = ? AND event_id = ?"""
+"""Before its twin is found: from then on no other node changes that row."""
 MERGE_EVENT = """
     UPDATE events SET body = ?, ip = ?, pixel = ?, occurred_ms = ?, expires_ms = ?,
-        browser = ?, traits = ?, currency = ?, worth_e4 = ?, duplicates = duplicates + 1
+        browser = ?, traits = ?, currency = ?, worth_e4 = ?
     WHERE store_id = ? AND id = ?"""
-HASTEN = "UPDATE outbox SET due_ms = ? WHERE store_id = ? AND id = ?"
+KEEP_WAITING = "UPDATE outbox SET due_ms = ? WHERE store_id = ? AND id = ? AND lease IS NULL"
+"""Meets a row that nobody has claimed, and from then on nobody can until the merge is written."""
 
 FIND_DUE = "SELECT id FROM outbox WHERE store_id = ? AND pixel_code = ? AND due_ms <= ? ORDER BY due_ms LIMIT ?"
 """One pixel's oldest due events. A leased event is due again when its lease ends, so a dead process frees its own."""

@@ -16,6 +16,7 @@ from gateway.model.landing import read_landing
 from gateway.model.outcome import Dropped
 from gateway.model.visitor import Sighting, Visitor, is_same_person, newest_consent, only_consent, update_visitor
 from gateway.store import rows, sql
+from gateway.store.database import TryAgain
 from gateway.store.receipt import UNGUESSABLE, Anchor, FoundBy, Receipt, Recorded
 from gateway.store.rollups import Tally
 from gateway.store.sql import Cursor
@@ -33,6 +34,7 @@ class Visitors:
         self._visitors: dict[tuple[str, str], Visitor | None] = {}
         self._new_visitors: dict[tuple[str, str], None] = {}
         self._changed_visitors: dict[tuple[str, str], None] = {}
+        self._unlinked: set[tuple[str, str, str]] = set()
 
     def fetch(self, keys: Sequence[tuple[str, str]]) -> None:
         """The visitors of these keys are at hand, or known to be none."""
@@ -103,8 +105,11 @@ class Visitors:
                 yield FoundBy(anchor.kind), found
 
     def _at(self, store_id: str, anchor: Anchor) -> Visitor | None:
-        self._cursor.execute(sql.FIND_LINK, (store_id, anchor.kind, anchor.digest))
+        key = (store_id, anchor.kind, anchor.digest)
+        self._cursor.execute(sql.FIND_LINK, key)
         row = self._cursor.fetchone()
+        if not row:
+            self._unlinked.add(key)
         return self._visitor(store_id, row[0]) if row else None
 
     def _visitor(self, store_id: str, visitor_id: str) -> Visitor | None:
@@ -135,10 +140,20 @@ class Visitors:
         return updated
 
     def _link_anchors(self, receipt: Receipt, visitor: Visitor) -> None:
+        """The receipt's anchors lead to this visitor, or to one with a newer click.
+
+        Raises: TryAgain when an anchor that led nowhere is another node's by now, and so perhaps the visitor: that is
+        how two first beacons of one browser become one visitor wherever they arrive.
+        """
         click_ms = visitor.click.at_ms if visitor.click else 0
         for anchor in receipt.anchors:
-            row = (receipt.store_id, anchor.kind, anchor.digest, visitor.id, click_ms, receipt.sighting.at_ms)
-            self._cursor.execute(sql.PUT_LINK, row)
+            key = (receipt.store_id, anchor.kind, anchor.digest)
+            is_ours = key in self._unlinked
+            link = (*key, visitor.id, click_ms, receipt.sighting.at_ms)
+            self._cursor.execute(sql.ADD_LINK if is_ours else sql.PUT_LINK, link)
+            if is_ours and not self._cursor.rowcount:
+                raise TryAgain("another node met this visitor at the same moment")
+            self._unlinked.discard(key)
 
     def write(self) -> None:
         """Every new and changed visitor is in the database."""
