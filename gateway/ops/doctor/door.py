@@ -32,8 +32,8 @@ async def check_certificate(network: Network, name: Name, now_ms: int) -> Findin
                 "let the proxy have a certificate for exactly this name: Caddy fetches one when GATEWAY_HOST names it"
             )
             return fail("certificate", f"browsers refuse the certificate of {name.host}: {error.verify_message}", mend)
-        except (OSError, TimeoutError) as error:
-            if isinstance(error, OSError) and error.errno in (errno.ENETUNREACH, errno.EADDRNOTAVAIL) and lives:
+        except OSError as error:
+            if lives and error.errno in (errno.ENETUNREACH, errno.EADDRNOTAVAIL):
                 continue
             mend = f"start the proxy on the machine that {name.host} leads to, open its port {network.port}, "
             mend += "and delete the records of addresses that it does not have"
@@ -42,7 +42,7 @@ async def check_certificate(network: Network, name: Name, now_ms: int) -> Findin
 
 
 async def _shake_hands(network: Network, address: str, host: str) -> Mapping[str, Any]:
-    """The certificate of a real TLS handshake. Raises: OSError, of which ssl's errors are, and TimeoutError."""
+    """The certificate of a real TLS handshake. Raises: OSError, of which ssl's errors and TimeoutError are."""
     async with asyncio.timeout(TIMEOUT_S):
         _, writer = await asyncio.open_connection(address, network.port, ssl=network.tls, server_hostname=host)
     found: Mapping[str, Any] = writer.get_extra_info("peercert")
@@ -70,20 +70,20 @@ async def check_script(door: Door, inside: Inside, path: str) -> Finding:
     url = f"https://{door.host}{path}"
     mend = "let the proxy pass every path of this host to the gateway, and change nothing on the way"
     try:
-        served = await inside.request("GET", path, door.host)
+        served = await inside.get(path, door.host)
         got = await door.request("GET", path)
     except Unreachable as trouble:
         return fail("script", f"{url} cannot be read: {trouble}", mend)
-    if served.status_code != 200:
+    if served.status != 200:
         return fail(
             "script", f"the gateway does not serve {path} for {door.host}", "restart it: its configuration is older"
         )
-    if got.status_code != 200:
-        return fail("script", f"{url} answers HTTP {got.status_code} where the gateway serves the script", mend)
-    if got.content != served.content:
+    if got.status != 200:
+        return fail("script", f"{url} answers HTTP {got.status} where the gateway serves the script", mend)
+    if got.body != served.body:
         return fail(
             "script",
-            f"{url} is changed on its way: {len(served.content)} bytes leave the gateway, {len(got.content)} arrive",
+            f"{url} is changed on its way: {len(served.body)} bytes leave the gateway, {len(got.body)} arrive",
             "turn off whatever rewrites or minifies scripts in the proxy or CDN, and empty its cache",
         )
     return ok("script", f"{url} arrives as the gateway serves it")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -12,7 +12,7 @@ from sqlalchemy import make_url
 from gateway.errors import GatewayError
 from gateway.ops.control import find_address, open_desk
 from gateway.ops.doctor.findings import Finding, fail, ok, warn
-from gateway.ops.doctor.network import TIMEOUT_S, Unreachable, exchange
+from gateway.ops.doctor.network import TIMEOUT_S, Reply, Unreachable, exchange
 from gateway.ops.errands import Look, Looked, Trouble
 from gateway.settings import Settings
 
@@ -34,21 +34,18 @@ class Inside:
     async def __aexit__(self, *error: object) -> None:
         await self._http.aclose()
 
-    async def request(
-        self, method: str, path: str, host: str, headers: Mapping[str, str] | None = None
-    ) -> httpx.Response:
+    async def get(self, path: str, host: str) -> Reply:
         """The gateway's answer, whatever it is. Raises: Unreachable."""
-        request = self._http.build_request(method, self.url + path, headers={"Host": host, **(headers or {})})
-        return await exchange(self._http, request)
+        return await exchange(self._http, self._http.build_request("GET", self.url + path, headers={"Host": host}))
 
 
 async def check_running(inside: Inside, host: str) -> Finding:
     """Whether a gateway answers on this machine."""
     try:
-        answer = await inside.request("GET", "/healthz", host)
+        answer = await inside.get("/healthz", host)
     except Unreachable:
         answer = None
-    if answer is None or answer.status_code != 200:
+    if answer is None or answer.status != 200:
         return fail("gateway", f"no gateway answers at {inside.url}", "start it: tag-gateway serve")
     return ok("gateway", f"it runs at {inside.url}")
 

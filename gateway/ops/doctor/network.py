@@ -7,8 +7,10 @@ since no visitor has them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import dns.asyncresolver
 import dns.exception
@@ -30,8 +32,20 @@ USER_AGENT = (
 """A browser's, or the beacon would be a bot's; whoever reads a proxy's log knows whose it is."""
 
 
+LONGEST_BODY_BYTES = 1_000_000
+"""No answer that is looked at is larger; whoever stands in the gateway's place may send what it likes."""
+
+
 class Unreachable(Exception):
     """The other side did not answer; the message says how, in a few words."""
+
+
+class Reply(NamedTuple):
+    """An answer. Shape: `headers` are case-insensitive; `body` is decompressed."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes = b""
 
 
 class Network:
@@ -85,7 +99,7 @@ class Door:
 
     async def request(
         self, method: str, path: str, content: bytes = b"", headers: Mapping[str, str] | None = None
-    ) -> httpx.Response:
+    ) -> Reply:
         """The answer, whatever it is; redirects are not followed. Raises: Unreachable."""
         request = self._http.build_request(
             method,
@@ -97,12 +111,19 @@ class Door:
         return await exchange(self._http, request)
 
 
-async def exchange(http: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+async def exchange(http: httpx.AsyncClient, request: httpx.Request) -> Reply:
     """The answer, whatever it is. Raises: Unreachable."""
+    body = b""
     try:
-        return await http.send(request, follow_redirects=False)
+        response = await http.send(request, stream=True, follow_redirects=False)
+        async with contextlib.aclosing(response):
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > LONGEST_BODY_BYTES:
+                    raise Unreachable(f"an answer of more than {LONGEST_BODY_BYTES} bytes")
     except httpx.HTTPError as error:
         raise Unreachable(f"no answer ({type(error).__name__})") from None
+    return Reply(response.status_code, response.headers, body)
 
 
 def _build_resolver(dns_server: str | None) -> dns.asyncresolver.Resolver:

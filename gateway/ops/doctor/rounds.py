@@ -28,6 +28,8 @@ CHECK_S = 20.0
 QUEUE_WARN_S, QUEUE_FAIL_S = 900, 7200
 """Retries take minutes; what has waited for hours does not come through."""
 
+_MEND_NAME = "where its domain's DNS is managed, add an A record for {host} with the address of the server"
+
 Clock = Callable[[], int]
 
 
@@ -90,9 +92,6 @@ async def _look_up(network: Network, shop: StoreSettings) -> tuple[Name | None, 
         *(names.check_name(network, host, _MEND_NAME.format(host=host)) for host in shop.hosts),
     )
     return page[1], [name for _, name in hosts if name], [finding for finding, _ in (page, *hosts)]
-
-
-_MEND_NAME = "where its domain's DNS is managed, add an A record for {host} with the address of the server"
 
 
 async def _examine_host(

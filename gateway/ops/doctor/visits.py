@@ -7,7 +7,6 @@ import secrets
 from collections.abc import Callable, Iterator
 from http.cookies import CookieError, Morsel, SimpleCookie
 
-import httpx
 import msgspec
 from msgspec import Struct
 
@@ -17,7 +16,7 @@ from gateway.model.normalise import to_public_ip
 from gateway.model.person import Person
 from gateway.ops.control import MIRROR_PATH, Seal, open_desk
 from gateway.ops.doctor.findings import Finding, fail, ok, warn
-from gateway.ops.doctor.network import Door, Unreachable
+from gateway.ops.doctor.network import Door, Reply, Unreachable
 from gateway.ops.errands import Erase
 from gateway.settings import Settings, StoreSettings
 from gateway.store.vitals import Vitals
@@ -61,7 +60,7 @@ def _build_visit(shop: StoreSettings, now_ms: int) -> tuple[bytes, dict[str, str
     return json.dumps(beacon).encode(), {"Origin": shop.origins[0], "Content-Type": "text/plain;charset=UTF-8"}
 
 
-def _read_cookies(answer: httpx.Response) -> Iterator[tuple[str, Morsel[str]]]:
+def _read_cookies(answer: Reply) -> Iterator[tuple[str, Morsel[str]]]:
     for header in answer.headers.get_list("set-cookie"):
         try:
             yield from SimpleCookie(header).items()
@@ -69,9 +68,9 @@ def _read_cookies(answer: httpx.Response) -> Iterator[tuple[str, Morsel[str]]]:
             continue
 
 
-def _judge_cookies(shop: StoreSettings, host: str, answer: httpx.Response, cookies: dict[str, Morsel[str]]) -> Finding:
-    if answer.status_code != 204:
-        return fail("cookies", f"a visit to https://{host} is answered HTTP {answer.status_code}", _MEND)
+def _judge_cookies(shop: StoreSettings, host: str, answer: Reply, cookies: dict[str, Morsel[str]]) -> Finding:
+    if answer.status != 204:
+        return fail("cookies", f"a visit to https://{host} is answered HTTP {answer.status}", _MEND)
     if dropped := answer.headers.get("x-dropped"):
         return fail(
             "cookies", f"the gateway drops a visit with consent ({dropped})", "restart it, and see its settings"
@@ -128,11 +127,10 @@ async def check_client(settings: Settings, door: Door, vitals: Vitals) -> Findin
     headers = {"Authorization": f"Bearer {Seal(settings, MIRROR_PATH).sign(body)}", "X-Forwarded-For": FORGED_IP}
     try:
         answer = await door.request("POST", MIRROR_PATH, body, headers)
-        answer.raise_for_status()
-        return _judge_client(msgspec.json.decode(answer.content, type=_Seen), vitals)
+        return _judge_client(msgspec.json.decode(answer.body, type=_Seen), vitals)
     except Unreachable as trouble:
         return fail("client address", f"the gateway cannot be asked through https://{door.host}: {trouble}", _MEND)
-    except (httpx.HTTPStatusError, msgspec.DecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return fail(
             "client address",
             f"the gateway behind https://{door.host} does not know this configuration's key",

@@ -53,7 +53,7 @@ async def _send(door: Door, shop: ShopifySettings, secret: str) -> int:
         "X-Shopify-Hmac-Sha256": seal,
         "X-Shopify-Shop-Domain": shop.shop,
     }
-    return (await door.request("POST", PATH, _BODY, headers)).status_code
+    return (await door.request("POST", PATH, _BODY, headers)).status
 
 
 def check_deliveries(vitals: Vitals, now_ms: int) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
 from collections.abc import AsyncIterator
 from functools import partial
@@ -16,9 +17,11 @@ import pytest
 from rich.console import Console
 
 from gateway.errors import CommandError
-from gateway.ops.doctor import Network, chart, inside, rounds
+from gateway.ops.cookie_life import Name
+from gateway.ops.doctor import Network, chart, door, inside, network, rounds
 from gateway.ops.doctor.door import _judge_life
 from gateway.ops.doctor.findings import Finding, Status, fail, ok, tell_duration, warn
+from gateway.ops.doctor.network import Reply, Unreachable, exchange
 from gateway.ops.doctor.visits import FORGED_IP, _is_as_set, _judge_client, _judge_cookies, _Seen
 from gateway.ops.doctor.webhooks import check_deliveries, check_sources
 from gateway.store.vitals import Vitals
@@ -35,6 +38,10 @@ _TGC = "_tgc=x; Max-Age=5; Path=/; Domain=acme.com; Secure; SameSite=Lax"
 )
 def test_a_duration_is_told_in_its_largest_unit(seconds: float, told: str):
     assert tell_duration(seconds) == told
+
+
+def reply(status: int, **headers: str) -> Reply:
+    return Reply(status, httpx.Headers({name.replace("_", "-"): value for name, value in headers.items()}))
 
 
 # -- the client's address
@@ -80,13 +87,13 @@ def test_a_cookie_whose_attributes_were_changed_is_found(cookie: str, is_right: 
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (httpx.Response(403), "is answered HTTP 403"),
-        (httpx.Response(204, headers={"x-dropped": "bot"}), "drops a visit with consent (bot)"),
-        (httpx.Response(204, headers={"access-control-allow-origin": "*"}), "the proxy changes the headers"),
-        (httpx.Response(204, headers={"access-control-allow-origin": ORIGIN}), "_tgv, ttclid, _ttp of the four"),
+        (reply(403), "is answered HTTP 403"),
+        (reply(204, x_dropped="bot"), "drops a visit with consent (bot)"),
+        (reply(204, access_control_allow_origin="*"), "the proxy changes the headers"),
+        (reply(204, access_control_allow_origin=ORIGIN), "_tgv, ttclid, _ttp of the four"),
     ],
 )
-def test_a_visit_that_is_not_answered_as_it_should_is_told(tmp_path: Path, answer: httpx.Response, said: str):
+def test_a_visit_that_is_not_answered_as_it_should_is_told(tmp_path: Path, answer: Reply, said: str):
     cookies = dict(SimpleCookie(_TGC).items())
     finding = _judge_cookies(make_settings(tmp_path).stores[0], HOST, answer, cookies)
     assert finding.status is Status.FAIL
@@ -94,6 +101,30 @@ def test_a_visit_that_is_not_answered_as_it_should_is_told(tmp_path: Path, answe
 
 
 # -- certificate, disk, webhooks, orders
+
+
+@pytest.mark.parametrize(
+    ("addresses", "status"), [(("203.0.113.9", "2001:db8::9"), Status.OK), (("2001:db8::9",), Status.FAIL)]
+)
+async def test_a_machine_without_ipv6_judges_by_ipv4(
+    monkeypatch: pytest.MonkeyPatch, addresses: tuple[str, ...], status: Status
+):
+    async def shake_hands(_network: Network, address: str, _host: str) -> dict[str, str]:
+        if ":" in address:
+            raise OSError(errno.ENETUNREACH, "Network is unreachable")
+        return {"notBefore": "Jan  1 00:00:00 2026 GMT", "notAfter": "Mar  1 00:00:00 2026 GMT"}
+
+    monkeypatch.setattr(door, "_shake_hands", shake_hands)
+    finding = await door.check_certificate(Network("127.0.0.1"), Name(HOST, (), addresses), 1_767_312_000_000)
+    assert finding.status is status
+
+
+async def test_an_answer_without_end_is_not_read(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(network, "LONGEST_BODY_BYTES", 100)
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=b"x" * 101))
+    async with httpx.AsyncClient(transport=transport) as http:
+        with pytest.raises(Unreachable, match="more than 100 bytes"):
+            await exchange(http, http.build_request("GET", "https://t.acme.com/"))
 
 
 @pytest.mark.parametrize(("left_days", "status"), [(30, Status.OK), (14, Status.WARN)])
