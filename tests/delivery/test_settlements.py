@@ -33,6 +33,14 @@ def answer(verdict: Verdict, *, is_known: bool = True, **said) -> Answer:
     return Answer(verdict, is_known=is_known, **usual | said)
 
 
+def test_what_is_kept_back_still_tells_what_may_have_been_sent():
+    """Else it could be replayed when TikTok counts it twice."""
+    for kept in (claimed(is_withdrawn=True), claimed(expires_ms=0), claimed(event=structs.replace(EVENT, event=""))):
+        settlement = screen(structs.replace(kept, maybe_sent_ms=NOW_MS - 5), NOW_MS)
+        assert settlement
+        assert settlement.maybe_sent_ms == NOW_MS - 5
+
+
 def test_an_event_in_time_may_go():
     assert screen(CLAIMED, NOW_MS) is None
 

@@ -13,6 +13,7 @@ from gateway.model.normalise import hash_email, hash_phone
 from gateway.model.person import Person
 from gateway.ops.erase import parse_person
 from gateway.store import Store
+from gateway.store.tables import metadata
 from gateway.web.control import ControlEndpoint
 from tests.beacons import Browser
 from tests.ops.stand import Stand, open_stand, place, tell
@@ -81,6 +82,22 @@ async def test_what_waits_is_not_sent_and_an_order_leaves_only_its_number(stand:
         assert "1 order" in out
         (order,) = gateway.rows("SELECT * FROM orders")
     assert (order["id"], order["visitor_id"], order["reason"]) == ("1001", None, "erased")
+
+
+async def test_an_erasure_leaves_a_proof_and_nothing_of_the_person(stand: Stand, caplog: pytest.LogCaptureFixture):
+    caplog.set_level("DEBUG", logger="gateway")
+    async with stand.serving() as gateway:
+        ada = await shop_as_ada(gateway)
+        await gateway.drained()
+        secrets = [ADA["email"], ADA["phone"], hash_email(ADA["email"]), hash_phone(ADA["phone"], None), ada.visitor_id]
+        assert any(secret in str(gateway.visitors) for secret in secrets)
+        _, out, err = await stand.run("erase", "--email", ADA["email"], "--phone", ADA["phone"])
+        kept = [gateway.rows(f"SELECT * FROM {table}") for table in metadata.tables]
+        [proof] = gateway.rows("SELECT * FROM erasures")
+    told = f"{kept} {out} {err} {caplog.text}"
+    assert [secret for secret in secrets if str(secret) in told] == []
+    assert proof["named_by"] == "email, phone"
+    assert (proof["visitors"], proof["links"], proof["events"], proof["attempts"], proof["orders"]) == (1, 3, 1, 1, 0)
 
 
 async def test_an_unknown_person_is_no_error(stand: Stand):
