@@ -19,7 +19,7 @@ from argon2 import PasswordHasher
 from msgspec import Struct
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.app import build_gateway
+from gateway.app import GatewayServer, build_gateway
 from gateway.demo.fake_tiktok import DEMO_PIXEL, FakeTikTok, serving
 from gateway.demo.site import COLLECT_PATH, DOMAIN, GATEWAY_HOST, SCRIPT_PATH, SHOP, Site
 from gateway.demo.storefront import build_storefront
@@ -157,7 +157,7 @@ def take_port(port: int | None) -> socket.socket:
         raise CommandError(f"port {port} {why}: name another with --port, or leave it out") from None
 
 
-class _Server(uvicorn.Server):
+class _Server(GatewayServer):
     """A server that leaves signals to the command around it, and says when it is up, or will never be."""
 
     def __init__(self, config: uvicorn.Config) -> None:

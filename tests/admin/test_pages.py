@@ -10,7 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.admin.pages import PAGES, live
+from gateway.admin import streams
+from gateway.admin.pages import PAGES
 from gateway.demo.fake_tiktok.moods import Mood
 from gateway.errors import StoreUnavailable
 from gateway.store import Store
@@ -120,14 +121,14 @@ async def until(lines: AsyncIterator[str], word: str) -> None:
 
 
 async def test_no_more_than_a_few_look_on_at_once(reader: Reader, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(live, "MOST_LISTENERS", 1)
+    monkeypatch.setattr(streams, "MOST_STREAMS", 1)
     async with open_stream(reader, "/admin/live/stream"):
         async with asyncio.timeout(10):
-            while not live._listeners:  # noqa: ASYNC110 - nothing tells that the stream has begun but its effect
+            while not streams._open:  # noqa: ASYNC110 - nothing tells that the stream has begun but its effect
                 await asyncio.sleep(0.01)
         assert (await reader.get("/admin/live/stream")).status_code == 503
     async with asyncio.timeout(10):
-        while live._listeners:  # noqa: ASYNC110 - the server hears of the closed connection by itself
+        while streams._open:  # noqa: ASYNC110 - the server hears of the closed connection by itself
             await asyncio.sleep(0.01)
 
 

@@ -58,9 +58,9 @@ def _tick_source(name: str, overview: OverviewReport, source: Source) -> Tick:
     heard = flow.received + flow.merged + flow.late if flow else 0
     dropped = sum(count for (of_source, _), count in overview.drops.items() if of_source == source)
     if heard:
-        return Tick(name, True, f"{to_count(heard)} events in {DAYS} days")
+        return Tick(name, True, _count_events(heard))
     if dropped:
-        return Tick(name, True, f"{to_count(dropped)} events in {DAYS} days, all dropped: no consent yet, or a crawler")
+        return Tick(name, True, f"{_count_events(dropped)}, all dropped: no consent yet, or a crawler")
     return Tick(name, False, f"nothing in {DAYS} days; open the store and say yes to the banner")
 
 
@@ -75,9 +75,13 @@ def _tick_webhooks(vitals: Vitals, now_ms: int) -> Tick:
 def _tick_acceptance(overview: OverviewReport) -> Tick:
     name, flow = "TikTok accepts", overview.events
     if flow.accepted:
-        return Tick(name, True, f"{to_count(flow.accepted)} events in {DAYS} days")
+        return Tick(name, True, _count_events(flow.accepted))
     note = "nothing was sent yet" if not flow.rejected else f"{to_count(flow.rejected)} events refused: see Failures"
     return Tick(name, False, note)
+
+
+def _count_events(count: int) -> str:
+    return f"{to_count(count)} event{'s' if count != 1 else ''} in {DAYS} days"
 
 
 PAGE = Page("install", "Install", show, parts={"ticks": send_ticks})

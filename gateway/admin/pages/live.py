@@ -6,8 +6,9 @@ comes. A reader who is slow is not waited for: what is sent is the difference to
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping
+import contextlib
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -15,6 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from gateway.admin.page import Page, View
 from gateway.admin.rendering import render
+from gateway.admin.streams import is_full, rest, streaming
 from gateway.errors import StoreUnavailable
 from gateway.model.dossier import EventDossier
 from gateway.model.names import STANDARD_EVENTS
@@ -30,12 +32,7 @@ LONGEST_S = 3600
 """A stream ends after this long, and the browser asks for it again: with a session, or in vain."""
 
 SEND_TIMEOUT_S = 20.0
-MOST_LISTENERS = 8
-"""Streams at once in this process: each of them reads the database every second."""
-
 WAITING = "waiting"
-
-_listeners: set[object] = set()
 
 
 async def show(view: View) -> Mapping[str, Any]:
@@ -45,32 +42,35 @@ async def show(view: View) -> Mapping[str, Any]:
 
 async def stream(view: View) -> Response:
     """What passes from now on, as table rows; 503 when too many look on already."""
-    if len(_listeners) >= MOST_LISTENERS:
+    if is_full():
         return PlainTextResponse("too many look on already\n", 503)
     return EventSourceResponse(follow(view), send_timeout=SEND_TIMEOUT_S)
 
 
 async def follow(view: View) -> AsyncIterator[ServerSentEvent]:
     """Each event once as it comes and once more whenever it changes; `gone` when it is none of the wanted any more."""
-    me = object()
-    _listeners.add(me)
-    shown: dict[str, EventDossier] = {}
-    try:
-        for _ in range(int(LONGEST_S / TICK_S)):
+    shown: Mapping[str, EventDossier] = {}
+    ends_at = time.monotonic() + LONGEST_S
+    with streaming() as ended, contextlib.suppress(StoreUnavailable):  # the browser comes again by itself
+        while not ended.is_set() and time.monotonic() < ends_at:
             window = await _read(view)
             found = {event.id: event for event in window.events}
-            for event in reversed(found.values()):
-                if event != shown.get(event.id):
-                    yield ServerSentEvent(render("live_row.html", view.zone, {"event": event}), event="row")
-            for id_ in shown.keys() - found.keys():
-                if id_ >= (window.before or ""):
-                    yield ServerSentEvent(id_, event="gone")
+            for change in _list_changes(view, shown, found, window.before or ""):
+                yield change
             shown = found
-            await asyncio.sleep(TICK_S)
-    except StoreUnavailable:
-        return  # the browser comes again by itself
-    finally:
-        _listeners.discard(me)
+            await rest(ended, TICK_S)
+
+
+def _list_changes(
+    view: View, shown: Mapping[str, EventDossier], found: Mapping[str, EventDossier], oldest: str
+) -> Iterator[ServerSentEvent]:
+    """The rows that are new or other than shown, the oldest first; then those that are none of the wanted any more."""
+    for event in reversed(found.values()):
+        if event != shown.get(event.id):
+            yield ServerSentEvent(render("live_row.html", view.zone, {"event": event}), event="row")
+    for id_ in shown.keys() - found.keys():
+        if id_ >= oldest:
+            yield ServerSentEvent(id_, event="gone")
 
 
 async def _read(view: View) -> Window:
