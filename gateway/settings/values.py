@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 _HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
 _URL_PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_RESERVED = ("/go", "/webhooks", "/healthz", "/readyz", "/metrics", "/admin")
+_RESERVED = ("/go", "/webhooks", "/healthz", "/readyz", "/metrics", "/admin", "/control")
 
 
 def is_loopback(host: str) -> bool:
