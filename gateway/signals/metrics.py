@@ -38,6 +38,7 @@ def _histogram(name: str, meaning: str, *labels: str, buckets: tuple[float, ...]
 ACCEPTED = _counter("accepted", "Requests whose content is durably stored", "store", "endpoint")
 DROPPED = _counter("dropped", "Requests deliberately not kept", "store", "endpoint", "reason")
 REFUSED = _counter("refused", "Requests answered with an error", "store", "endpoint", "status")
+FAILURES = _counter("failures", "Requests that a defect of the gateway ended with a 500")
 REQUEST_SECONDS = _histogram("request_seconds", "From a request's head to its answer", "endpoint")
 
 COMMIT_SECONDS = _histogram("commit_seconds", "One transaction, from its begin to the disk")

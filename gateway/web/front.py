@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from gateway.settings import Settings
 from gateway.signals.logs import begin_request
+from gateway.signals.metrics import FAILURES
 from gateway.web.answers import Answer, Receive, Scope, Send, send_answer
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -45,18 +46,29 @@ class Front:
             await self._routes(scope, receive, send)
             return
         begin_request()
+        try:
+            await self._find(scope)(scope, receive, send)
+        except Exception:
+            FAILURES.inc()
+            raise
+
+    def _find(self, scope: Scope) -> ASGIApp:
+        """Who answers this request."""
         host, path = read_host(scope), scope["path"]
         if endpoint := self._endpoints.get((host, path)):
-            await endpoint(scope, receive, send)
-        elif path in ANY_HOST:
-            await self._routes(scope, receive, send)
-        elif self._admin and host in self._admin_hosts and (path == "/admin" or path.startswith("/admin/")):
-            await self._admin(scope, receive, send)
-        elif store := self._stores.get(host):
+            return endpoint
+        if path in ANY_HOST:
+            return self._routes
+        if self._admin and host in self._admin_hosts and (path == "/admin" or path.startswith("/admin/")):
+            return self._admin
+        if store := self._stores.get(host):
             scope["store"] = store
-            await self._routes(scope, receive, send)
-        else:
-            await send_answer(send, _NOT_FOUND)
+            return self._routes
+        return _say_not_found
+
+
+async def _say_not_found(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await send_answer(send, _NOT_FOUND)
 
 
 def read_host(scope: Scope) -> str:

@@ -132,6 +132,18 @@ async def test_what_cannot_be_stored_is_counted_as_refused(gateway: Gateway, mon
     assert grown(before, await scrape(gateway))["refused_total{beacon,503,acme}"] == 1
 
 
+async def test_a_defect_of_ours_is_counted(gateway: Gateway, monkeypatch):
+    async def fail(*_: object) -> None:
+        raise KeyError("a defect")
+
+    before = await scrape(gateway)
+    monkeypatch.setattr(Store, "record", fail)
+    assert (await gateway.beacon(make_beacon())).status_code == 500
+    monkeypatch.setattr(Store, "check", fail)
+    assert (await gateway.request("GET", "/readyz")).status_code == 500
+    assert grown(before, await scrape(gateway)) == {"failures_total": 2}
+
+
 async def test_names_from_outside_make_no_series(gateway: Gateway, browser: Browser):
     before = await scrape(gateway)
     for number in range(5):
