@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import gc
 import signal
-import socket
 from collections.abc import AsyncIterator, Coroutine
 from functools import partial
 from typing import Any
@@ -23,7 +22,6 @@ from gateway.admin.access import Access
 from gateway.admin.dashboard import build_dashboard
 from gateway.admin.door import Door
 from gateway.admin.page import Backend
-from gateway.admin.streams import end_streams
 from gateway.delivery.alerts import Watch
 from gateway.delivery.troubles import tell_cause
 from gateway.delivery.worker import Deliverer, now_ms
@@ -184,14 +182,6 @@ def run_server(settings: Settings, *, deliver: bool = True) -> None:
     server.run()
 
 
-class GatewayServer(uvicorn.Server):
-    """A server that ends the dashboard's streams before it waits for what is in flight."""
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        end_streams()
-        await super().shutdown(sockets)
-
-
 def build_server(settings: Settings, *, deliver: bool = True) -> uvicorn.Server:
     """A uvicorn server around a new gateway, not yet running."""
     config = uvicorn.Config(
@@ -207,4 +197,4 @@ def build_server(settings: Settings, *, deliver: bool = True) -> uvicorn.Server:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=REQUESTS_STOP_S,
     )
-    return GatewayServer(config)
+    return uvicorn.Server(config)
