@@ -48,11 +48,16 @@ _OVER = {
 }
 
 
+def tell_cause(told: str, *, is_over: bool = False) -> str:
+    """What is wrong, or is no longer, in a sentence. Shape: `told` is a cause, with its pixel's code if it has one."""
+    cause, _, pixel_code = told.partition(" ")
+    return (_OVER if is_over else _BEGUN)[Cause(cause)].format(pixel_code)
+
+
 def to_sentence(news: News) -> str:
     """What a person is told; made of the store's id and the pixel's code alone."""
     store_id, told = news.trouble
-    cause, _, pixel_code = told.partition(" ")
-    sentence = (_OVER if news.is_over else _BEGUN)[Cause(cause)].format(pixel_code)
+    sentence = tell_cause(told, is_over=news.is_over)
     return f"tag-gateway{f', store {store_id}' if store_id else ''}: {'resolved: ' if news.is_over else ''}{sentence}"
 
 

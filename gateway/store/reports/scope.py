@@ -26,6 +26,7 @@ class Scope(Struct, frozen=True):
     pixel_codes: tuple[str, ...] = ()
     zone: str = "UTC"
     by_hour: bool = False
+    by_week: bool = False
 
     def covers(self, table: Table) -> Iterator[ColumnElement[bool]]:
         """The conditions under which a row of an hours table belongs to this."""
@@ -36,11 +37,12 @@ class Scope(Struct, frozen=True):
             yield table.c.pixel_code.in_(self.pixel_codes)
 
     def step_of(self, at_ms: int) -> datetime:
-        """When the day, or with `by_hour` the hour, of this instant begins, in the scope's zone."""
-        return _begin(at_ms - at_ms % HOUR_MS, self.zone, self.by_hour)
+        """When the day of this instant begins in the scope's zone; with `by_hour` its hour, with `by_week` its week."""
+        begin = _begin(at_ms - at_ms % HOUR_MS, self.zone, self.by_hour)
+        return begin - timedelta(days=begin.weekday()) if self.by_week else begin
 
     def steps(self) -> list[datetime]:
-        """When every day, or hour, of this scope begins, empty ones too; at most one more than the time has."""
+        """When every day, hour or week of this scope begins, empty ones too; at most one more than the time has."""
         begins: dict[datetime, None] = {}
         for at_ms in range(self.since_ms - self.since_ms % HOUR_MS, self.until_ms, HOUR_MS):
             begins[self.step_of(at_ms)] = None
