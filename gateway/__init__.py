@@ -15,6 +15,8 @@ A beacon's way, in the order of the files it passes:
 5. `delivery/worker` is woken, `delivery/lane` claims what is due under a lease, `delivery/settlements` holds back
    what must not go, `tiktok/payload` writes the request, `tiktok/client` sends it, `tiktok/answers` judges the answer.
 6. The lane settles: the event has its fate, TikTok's request id is in `attempts`, and the outbox forgets it.
+7. `store/search` finds what became of it, `model/telling` says so in plain words, and `ops/retention` lets go of it
+   when it is old.
 
 What happens on the way is counted and logged through `signals`; `delivery/alerts` watches, and tells an operator.
 
