@@ -10,8 +10,8 @@ import asyncio
 import contextlib
 import gc
 import signal
-import socket
 from collections.abc import AsyncIterator, Coroutine
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -22,15 +22,18 @@ from gateway.admin.access import Access
 from gateway.admin.dashboard import build_dashboard
 from gateway.admin.door import Door
 from gateway.admin.page import Backend
-from gateway.admin.streams import end_streams
 from gateway.delivery.alerts import Watch
+from gateway.delivery.troubles import tell_cause
 from gateway.delivery.worker import Deliverer, now_ms
+from gateway.intake.inquiry import parse_inquiry
 from gateway.intake.orders import OrderIntake
 from gateway.intake.people import People
 from gateway.intake.receive import Intake
 from gateway.intake.tokens import Tokens
+from gateway.ops.buttons import Buttons
 from gateway.ops.control import CONTROL_PATH, MIRROR_PATH, Seal
 from gateway.ops.desk import Desk
+from gateway.ops.forecast import Forecast
 from gateway.ops.install import build_install
 from gateway.ops.retention import Retention
 from gateway.ops.schedule import keep_reconciled
@@ -89,15 +92,25 @@ def build_gateway(settings: Settings, *, deliver: bool = True) -> Front:
         ],
         lifespan=lambda _app: run_lifespan(settings, store, desk, deliver=deliver),
     )
-    return Front(settings, endpoints, routes, build_admin(settings, store))
+    return Front(settings, endpoints, routes, build_admin(settings, tokens, store, desk))
 
 
-def build_admin(settings: Settings, store: Store) -> Door | None:
+def build_admin(settings: Settings, tokens: Tokens, store: Store, desk: Desk) -> Door | None:
     """The dashboard; without a password there is none."""
     if not settings.security.admin_password_hash.get_secret_value():
         return None
     access = Access(settings.security, Limiter(SIGN_INS_OF_ONE).check, Limiter(SIGN_INS_OF_ALL).check)
-    return build_dashboard(Backend(settings, store, now_ms, lambda shop: build_install(settings, shop)), access)
+    backend = Backend(
+        settings,
+        store,
+        clock=now_ms,
+        build_install=partial(build_install, settings),
+        inquire=partial(parse_inquiry, tokens),
+        predict_cookies=Forecast().predict,
+        tell_trouble=tell_cause,
+        buttons=Buttons(desk),
+    )
+    return build_dashboard(backend, access)
 
 
 def build_metrics(settings: Settings, store: Store) -> MetricsEndpoint:
@@ -169,14 +182,6 @@ def run_server(settings: Settings, *, deliver: bool = True) -> None:
     server.run()
 
 
-class GatewayServer(uvicorn.Server):
-    """A server that ends the dashboard's streams before it waits for what is in flight."""
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        end_streams()
-        await super().shutdown(sockets)
-
-
 def build_server(settings: Settings, *, deliver: bool = True) -> uvicorn.Server:
     """A uvicorn server around a new gateway, not yet running."""
     config = uvicorn.Config(
@@ -192,4 +197,4 @@ def build_server(settings: Settings, *, deliver: bool = True) -> uvicorn.Server:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=REQUESTS_STOP_S,
     )
-    return GatewayServer(config)
+    return uvicorn.Server(config)

@@ -6,13 +6,15 @@ Called through `gateway.admin.door`; hands a `View` to the page and what it foun
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from markupsafe import Markup, escape
+from msgspec import structs
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from gateway.admin.access import Access
@@ -21,7 +23,7 @@ from gateway.admin.format import choose_zone
 from gateway.admin.forms import read_form
 from gateway.admin.page import Backend, Page, View
 from gateway.admin.pages import PAGES
-from gateway.admin.rendering import ASSETS, find_asset, respond
+from gateway.admin.rendering import ASSETS, find_asset, render, respond
 from gateway.admin.sign_in import SignIn
 from gateway.errors import RequestError, StoreUnavailable
 
@@ -30,6 +32,8 @@ log = logging.getLogger(__name__)
 _YEAR_S = 31_536_000
 _LONGEST_WORD = 200
 """Characters of a word in a page's address."""
+_TOLD = Markup("<!-- told -->")
+"""Where a page shows what came of a button."""
 
 
 def build_dashboard(backend: Backend, access: Access) -> Door:
@@ -92,8 +96,9 @@ class Shell:
     def _acting(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
         async def act(request: Request) -> Response:
             assert page.act  # noqa: S101 - only pages that act have this route
-            view = self._look(request)
-            return await self._draw(page, view, await page.act(view, await read_form(request)))
+            view = structs.replace(self._look(request), form=await read_form(request))
+            told = await page.act(view, view.form)
+            return await (self._draw(page, view, told) if isinstance(told, str) else self._draw_along(page, view, told))
 
         return act
 
@@ -112,9 +117,24 @@ class Shell:
         return View(self._backend, shop, self._backend.clock(), zone, query)
 
     async def _draw(self, page: Page, view: View, notice: str = "") -> Response:
+        return HTMLResponse(await self._render(page, view, notice))
+
+    async def _draw_along(self, page: Page, view: View, told: AsyncIterator[str]) -> Response:
+        """The page, sent as far as its notice at once, then line by line what is told; the rest is of afterwards."""
+        head = (await self._render(page, view, _TOLD)).partition(_TOLD)[0]
+
+        async def stream() -> AsyncIterator[str]:
+            yield head
+            async for line in told:
+                yield f"{escape(line)}<br>\n"
+            yield (await self._render(page, view, _TOLD)).partition(_TOLD)[2]
+
+        return StreamingResponse(stream(), media_type="text/html")
+
+    async def _render(self, page: Page, view: View, notice: str) -> str:
         found = await page.show(view)
         values = {**self._frame(view), "page": page, "notice": notice, **found}
-        return respond(f"{page.name}.html", view.zone, values)
+        return render(f"{page.name}.html", view.zone, values)
 
     def _frame(self, view: View) -> Mapping[str, Any]:
         """What every page shows around its own."""

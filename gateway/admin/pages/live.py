@@ -65,7 +65,7 @@ def _list_changes(
     view: View, shown: Mapping[str, EventDossier], found: Mapping[str, EventDossier], oldest: str
 ) -> Iterator[ServerSentEvent]:
     """The rows that are new or other than shown, the oldest first; then those that are none of the wanted any more."""
-    for event in reversed(found.values()):
+    for event in reversed([*found.values()]):
         if event != shown.get(event.id):
             yield ServerSentEvent(render("live_row.html", view.zone, {"event": event}), event="row")
     for id_ in shown.keys() - found.keys():
