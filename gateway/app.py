@@ -1,7 +1,7 @@
 """The composition root: settings → store → intake and delivery → routes. Nothing else wires things.
 
 `build_gateway` gives one ASGI application whose lifespan opens the database, serves, delivers and closes in order;
-`run_server` runs it under uvicorn. Called by `gateway.cli`.
+`run_server` runs it under uvicorn; `run_deliverer` delivers alone. Called by `gateway.cli`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import signal
+import socket
 from collections.abc import AsyncIterator, Coroutine
 from functools import partial
 from typing import Any
@@ -22,6 +24,7 @@ from gateway.admin.access import Access
 from gateway.admin.dashboard import build_dashboard
 from gateway.admin.door import Door
 from gateway.admin.page import Backend
+from gateway.admin.streams import end_streams
 from gateway.delivery.alerts import Watch
 from gateway.delivery.troubles import tell_cause
 from gateway.delivery.worker import Deliverer, now_ms
@@ -53,6 +56,8 @@ from gateway.web.mirror import Mirror
 from gateway.web.pixel import PixelEndpoint
 from gateway.web.snippet import SnippetEndpoint, find_addon_path
 from gateway.web.webhook import WebhookEndpoint
+
+log = logging.getLogger(__name__)
 
 KEEP_ALIVE_S = 75
 """Longer than a proxy keeps idle connections: a beacon sent on one that the gateway has closed is lost as a 502."""
@@ -182,10 +187,23 @@ def run_server(settings: Settings, *, deliver: bool = True) -> None:
     server.run()
 
 
+class GatewayServer(uvicorn.Server):
+    """A server that ends the dashboard's streams before it waits for what is in flight."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        end_streams()
+        await super().shutdown(sockets)
+
+
 def build_server(settings: Settings, *, deliver: bool = True) -> uvicorn.Server:
     """A uvicorn server around a new gateway, not yet running."""
-    config = uvicorn.Config(
-        build_gateway(settings, deliver=deliver),
+    return GatewayServer(build_config(settings, build_gateway(settings, deliver=deliver)))
+
+
+def build_config(settings: Settings, gateway: Front | str, **workers: Any) -> uvicorn.Config:
+    """How uvicorn serves a gateway, or one that each of several workers makes for itself."""
+    return uvicorn.Config(
+        gateway,
         host=settings.server.host,
         port=settings.server.port,
         proxy_headers=True,
@@ -196,5 +214,22 @@ def build_server(settings: Settings, *, deliver: bool = True) -> uvicorn.Server:
         lifespan="on",
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=REQUESTS_STOP_S,
+        **workers,
     )
-    return uvicorn.Server(config)
+
+
+def run_deliverer(settings: Settings) -> None:
+    """Delivers what gateways on the same database take in, until SIGTERM or SIGINT; what was in flight is settled."""
+    set_up_logs()
+    store = Store(settings.storage.url.get_secret_value())
+    asyncio.run(_deliver(settings, store))
+
+
+async def _deliver(settings: Settings, store: Store) -> None:
+    stopping = asyncio.Event()
+    for told in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(told, stopping.set)
+    tokens = Tokens([key.get_secret_value() for key in settings.security.secret_keys])
+    async with run_lifespan(settings, store, Desk(settings, tokens, store, now_ms), deliver=True):
+        log.info("delivering for %d stores", len(settings.stores))
+        await stopping.wait()

@@ -137,7 +137,10 @@ def test_serve_can_leave_delivery_to_others(served: list[tuple[Settings, bool]])
 
 
 def test_more_workers_need_postgresql(
-    folder: Path, served: list[tuple[Settings, bool]], capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    served: list[tuple[Settings, bool]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ):
     main(INIT)
     capsys.readouterr()
@@ -149,8 +152,13 @@ def test_more_workers_need_postgresql(
     assert served == []
 
     edit(folder / "gateway.toml", "sqlite:///data/gateway.db", "postgresql://db/gateway")
-    assert main(["serve", "--workers", "2"]) == 0
-    assert len(served) == 1
+    workers: list[tuple[int, bool]] = []
+    monkeypatch.setattr(
+        "gateway.cli.workers.run_workers",
+        lambda _settings, _config, count, *, deliver: workers.append((count, deliver)),
+    )
+    assert main(["serve", "--workers", "2", "--no-deliver"]) == 0
+    assert (workers, served) == ([(2, False)], [])
 
 
 @pytest.mark.parametrize(("error", "code"), [(StoreLocked("in use"), 1), (CommandError("in use"), 2)])

@@ -1,4 +1,4 @@
-"""What keeps running: the gateway."""
+"""What keeps running: the gateway, in one process or several."""
 
 from __future__ import annotations
 
@@ -28,6 +28,24 @@ def serve(
         raise CommandError(
             f"--workers {workers} needs PostgreSQL, as one process alone may write to SQLite: set storage.url"
         )
+    if workers > 1:
+        from gateway.cli.workers import run_workers
+
+        run_workers(settings, config, workers, deliver=not no_deliver)
+        return
     from gateway.app import run_server
 
     run_server(settings, deliver=not no_deliver)
+
+
+@app.command()
+def deliver(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Send events on, and take none in.
+
+    For what `serve --no-deliver` takes in on the same PostgreSQL; any number of them share the work. Runs until it is
+    stopped.
+    """
+    settings = load_settings(config)
+    from gateway.app import run_deliverer
+
+    run_deliverer(settings)
