@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-from sqlalchemy import make_url
 
 from gateway.errors import GatewayError
 from gateway.ops.control import find_address, open_desk
@@ -93,4 +92,4 @@ def _blame(sentence: str) -> Finding:
 
 
 def _find_database(settings: Settings) -> Path:
-    return Path(make_url(settings.storage.url.get_secret_value()).database or "")
+    return Path(settings.storage.url.get_secret_value().removeprefix("sqlite:///").partition("?")[0])
