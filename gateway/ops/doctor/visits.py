@@ -24,14 +24,17 @@ from gateway.store.vitals import Vitals
 FORGED_IP = "192.0.2.66"
 """An address that no visitor has: reserved for documentation (RFC 5737)."""
 
+_MEND = "let the proxy pass POST requests, Origin and Set-Cookie of this host as they are"
+
 _EXPECTED = {"_tgv": True, "_tgc": False, "ttclid": False, "_ttp": False}
 """The four cookies (contract 3), and whether the gateway alone may read them."""
 
 
 async def check_cookies(settings: Settings, shop: StoreSettings, door: Door, clock: Callable[[], int]) -> Finding:
-    """Whether a visit with consent gets its four cookies. Nothing happens in it, and its visitor is erased afterwards.
+    """Whether a visit with consent gets its four cookies.
 
-    So no event, no count and no record is left of the visit, however the check ends.
+    Nothing happens in the visit, and its visitor is erased at once: no event and no record is left. Where erasing fails,
+    the source of its consent, `doctor`, tells whose it was.
     """
     try:
         answer = await door.request("POST", shop.collect_path, *_build_visit(shop, clock()))
@@ -42,9 +45,6 @@ async def check_cookies(settings: Settings, shop: StoreSettings, door: Door, clo
         return _judge_cookies(shop, door.host, answer, cookies)
     finally:
         await _erase_visit(settings, shop, cookies, clock)
-
-
-_MEND = "let the proxy pass POST requests, Origin and Set-Cookie of this host as they are"
 
 
 def _build_visit(shop: StoreSettings, now_ms: int) -> tuple[bytes, dict[str, str]]:
