@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import reduce
+from operator import add
 from typing import Any
 
 from msgspec import Struct
@@ -77,41 +79,51 @@ class RecoveredReport(Struct, frozen=True):
 
 def report_recovered(connection: Connection, scope: Scope) -> RecoveredReport:
     """What was recovered in this scope."""
-    rows = _read(connection, scope, "browser")
-    browsers: defaultdict[str, list[Row[Any]]] = defaultdict(list)
-    for row in rows:
-        browsers[row.browser].append(row)
-    by_browser = {name: _to_part(group) for name, group in browsers.items()}
-    by_time: defaultdict[datetime, list[Row[Any]]] = defaultdict(list)
-    for row in _read(connection, scope, "hour_ms"):
-        by_time[scope.step_of(row.hour_ms)].append(row)
+    rows = _read(connection, scope, "browser", _SETS | {route.value: (route,) for route in Route})
+    by_browser = {name: _to_part(group) for name, group in _group(rows, lambda row: row.browser).items()}
+    hours = _read(connection, scope, "hour_ms", _SETS)
+    by_step = _group(hours, lambda row: scope.step_of(row.hour_ms))
     return RecoveredReport(
         total=_to_part(rows),
-        by_route={route: _add(rows, (route,)) for route in Route},
+        by_route={route: _add(rows, route.value) for route in Route},
         by_browser=dict(sorted(by_browser.items(), key=lambda item: -item[1].accepted.events)),
-        steps=tuple(PartStep(begin, _to_part(by_time[begin])) for begin in scope.steps()),
+        steps=tuple(PartStep(begin, _to_part(by_step.get(begin, []))) for begin in scope.steps()),
     )
 
 
-def _read(connection: Connection, scope: Scope, by: str) -> Sequence[Row[Any]]:
-    """The sums of every route, by this and by currency."""
+_SETS: Mapping[str, Iterable[Route]] = {"accepted": tuple(Route), "recovered": RECOVERED}
+
+
+def _read(connection: Connection, scope: Scope, by: str, sets: Mapping[str, Iterable[Route]]) -> Sequence[Row[Any]]:
+    """The sums of each set of routes, by this and by currency."""
     kind = (recovered_hours.c[by], recovered_hours.c.currency)
-    names = (name for route in Route for name in (route.value, f"{route}_purchases", f"{route}_e4"))
-    sums = [func.sum(recovered_hours.c[name]).label(name) for name in names]
+    sums = [
+        func.sum(reduce(add, (recovered_hours.c[f"{route}{suffix}"] for route in routes))).label(f"{name}{suffix}")
+        for name, routes in sets.items()
+        for suffix in ("", "_purchases", "_e4")
+    ]
     return connection.execute(select(*kind, *sums).where(*scope.covers(recovered_hours)).group_by(*kind)).all()
 
 
+def _group(rows: Iterable[Row[Any]], key: Callable[[Row[Any]], Hashable]) -> dict[Any, list[Row[Any]]]:
+    groups: defaultdict[Hashable, list[Row[Any]]] = defaultdict(list)
+    for row in rows:
+        groups[key(row)].append(row)
+    return dict(groups)
+
+
 def _to_part(rows: Sequence[Row[Any]]) -> Part:
-    return Part(_add(rows, tuple(Route)), _add(rows, RECOVERED))
+    return Part(_add(rows, "accepted"), _add(rows, "recovered"))
 
 
-def _add(rows: Sequence[Row[Any]], routes: Sequence[Route]) -> Tally:
-    """What these rows say of these routes."""
+def _add(rows: Sequence[Row[Any]], name: str) -> Tally:
+    """What these rows say of one set of routes."""
     worth: defaultdict[str, int] = defaultdict(int)
     for row in rows:
-        worth[row.currency] += int(sum(getattr(row, f"{route}_e4") for route in routes))
+        if row.currency:
+            worth[row.currency] += int(getattr(row, f"{name}_e4"))
     return Tally(
-        events=int(sum(getattr(row, route) for row in rows for route in routes)),
-        purchases=int(sum(getattr(row, f"{route}_purchases") for row in rows for route in routes)),
-        worth={currency: Decimal(e4) / 10_000 for currency, e4 in sorted(worth.items()) if currency and e4},
+        events=int(sum(getattr(row, name) for row in rows)),
+        purchases=int(sum(getattr(row, f"{name}_purchases") for row in rows)),
+        worth={currency: Decimal(e4) / 10_000 for currency, e4 in sorted(worth.items()) if e4},
     )
