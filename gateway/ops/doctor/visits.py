@@ -33,8 +33,8 @@ _EXPECTED = {"_tgv": True, "_tgc": False, "ttclid": False, "_ttp": False}
 async def check_cookies(settings: Settings, shop: StoreSettings, door: Door, clock: Callable[[], int]) -> Finding:
     """Whether a visit with consent gets its four cookies.
 
-    Nothing happens in the visit, and its visitor is erased at once: no event and no record is left. Where erasing fails,
-    the source of its consent, `doctor`, tells whose it was.
+    Nothing happens in the visit, and its visitor is erased at once: no event and no record is left. Where erasing
+    fails, the source of its consent, `doctor`, tells whose it was.
     """
     try:
         answer = await door.request("POST", shop.collect_path, *_build_visit(shop, clock()))
