@@ -95,6 +95,8 @@ class Replayer:
             }
             act = partial(requeue, store_id=self._store_id, expires_ms=expires_ms, now_ms=self._clock())
             count += await self._store.run(act)
+        for pixel_code in {event.pixel_code for event in events}:
+            self._store.queued((self._store_id, pixel_code)).set()
         return count
 
 
