@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from gateway.model.conversion import OrderFacts
 from gateway.model.event import Event, Page, PixelState, Properties, Source, User
 from gateway.model.outcome import Fate
 from gateway.store import Store
+from gateway.store.database import migrate, open_engine
 from gateway.store.endings import uncount_ends
 from gateway.store.erase import erase_visitor
 from gateway.store.receipt import AnchorKind, OrderNote, Queued
-from gateway.store.tables import cookie_hours, drop_hours, events, failure_hours, flow_hours, orders, recovered_hours
+from gateway.store.tables import (
+    cookie_hours,
+    drop_hours,
+    events,
+    failure_hours,
+    flow_hours,
+    metadata,
+    orders,
+    recovered_hours,
+)
 from gateway.store.traits import ClickGap
 from tests.store.samples import (
     HOUR_MS,
@@ -32,6 +45,7 @@ from tests.store.samples import (
     read_rows,
     settled,
 )
+from tests.store.test_schema import run_migrations
 
 DAY_MS = 24 * HOUR_MS
 IPHONE = (
@@ -393,3 +407,65 @@ async def test_what_was_accepted_or_withdrawn_is_no_failure(store: Store):
     await store.record(make_receipt(make_event()))
     await end(store, Fate.WITHDRAWN)
     assert await read_hours(store, failure_hours) == []
+
+
+# What was there before anything was counted
+
+
+def test_a_migration_counts_what_an_older_version_kept(tmp_path: Path):
+    """The same as if it had been counted from the start, as far as the old rows tell."""
+    engine = open_engine(f"sqlite:///{tmp_path / 'old.db'}")
+    run_migrations(engine, "0002")
+    user = {"email": ["e" * 64], "ttp": "t", "user_agent": IPHONE}
+    worth = {"value": "38.36", "currency": "EUR"}
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        for number in range(3000):
+            is_purchase = number == 0
+            body = {"user": user, "properties": worth if is_purchase else {}}
+            fate = (None, "accepted", "rejected")[number % 3] if number else "accepted"
+            settled_ms = NOW_MS + 4000 if fate else None
+            name, event_id = ("Purchase", "purchase_7") if is_purchase else ("SizeGuide", f"e{number}")
+            connection.exec_driver_sql(
+                """
+                INSERT INTO events (store_id, id, pixel_code, event, event_id, source, pixel, occurred_ms, received_ms,
+                    expires_ms, duplicates, ip, body, fate, settled_ms)
+                VALUES (?, ?, ?, ?, ?, 'beacon', 'blocked', 1, ?, 1, ?, '203.0.113.9', ?, ?, ?)""",
+                (
+                    STORE,
+                    f"{number:032x}",
+                    PIXEL,
+                    name,
+                    event_id,
+                    NOW_MS,
+                    number % 2,
+                    json.dumps(body),
+                    fate,
+                    settled_ms,
+                ),
+            )
+        connection.exec_driver_sql(
+            "INSERT INTO orders (store_id, id, placed_ms, heard_ms) VALUES (?, '7', 1, 1)", (STORE,)
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO attempts VALUES (?, ?, ?, 'reject', 200, 40002, 'why', 'r1')", (STORE, f"{2:032x}", NOW_MS)
+        )
+    migrate(engine)
+    with engine.connect() as connection:
+        found = {table.name: connection.execute(select(table)).mappings().all() for table in metadata.sorted_tables}
+    engine.dispose()
+    purchases, others = sorted(found["flow_hours"], key=lambda row: row["event"])
+    assert (purchases["event"], purchases["received"], purchases["accepted"], purchases["in_5s"]) == (
+        "Purchase",
+        1,
+        1,
+        1,
+    )
+    assert (others["event"], others["received"], others["merged"]) == ("other", 2999, 1500)
+    assert (others["accepted"], others["rejected"]) == (1000, 1000)
+    keys = ("email", "ttp", "ip", "user_agent", "browser", "unknown", "ttclid", "phone")
+    assert [others[name] for name in keys] == [1000] * 6 + [0, 0]
+    bare, worthy = sorted(found["recovered_hours"], key=lambda row: row["currency"])
+    assert (bare["browser"], bare["blocked"], bare["blocked_purchases"]) == ("safari_ios", 1000, 0)
+    assert (worthy["currency"], worthy["blocked_purchases"], worthy["blocked_e4"]) == ("EUR", 1, 383_600)
+    assert [row["fate"] for row in found["orders"]] == ["accepted"]
+    assert [(row["code"], row["events"], row["request_id"]) for row in found["failure_hours"]] == [("40002", 1, "r1")]

@@ -79,7 +79,7 @@ class RecoveredReport(Struct, frozen=True):
 
 def report_recovered(connection: Connection, scope: Scope) -> RecoveredReport:
     """What was recovered in this scope."""
-    rows = _read(connection, scope, "browser", _SETS | {route.value: (route,) for route in Route})
+    rows = _read(connection, scope, "browser", {**_SETS, **{route.value: (route,) for route in Route}})
     by_browser = {name: _to_part(group) for name, group in _group(rows, lambda row: row.browser).items()}
     hours = _read(connection, scope, "hour_ms", _SETS)
     by_step = _group(hours, lambda row: scope.step_of(row.hour_ms))
