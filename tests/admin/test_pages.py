@@ -67,6 +67,28 @@ async def test_failures_tell_the_meaning_and_the_mend(tmp_path: Path):
         assert "What to do:" in text
 
 
+async def test_what_was_refused_is_sent_once_more_at_the_press_of_a_button(tmp_path: Path):
+    async with running_seeded(tmp_path) as (reader, _):
+        await reader.sign_in()
+        answer = await reader.post("/admin/failures?days=7", {"fate": "rejected", "code": "40002"})
+        assert 'role="status"' in answer.text
+        assert "1 on the way again" in answer.text
+        await reader.gateway.drained()
+        assert {event["fate"] for event in reader.gateway.events} == {"accepted"}
+
+
+@pytest.mark.parametrize(
+    "form", [{}, {"fate": "accepted"}, {"fate": "rejected", "code": "x"}, {"fate": "*", "code": "1"}]
+)
+async def test_only_what_ended_badly_is_replayed(reader: Reader, form: dict[str, str]):
+    assert (await reader.post("/admin/failures", form)).status_code == 400
+
+
+async def test_a_replay_that_another_site_asks_for_is_refused(reader: Reader):
+    form = {"fate": "rejected", "code": "40002"}
+    assert (await reader.post("/admin/failures", form, {"sec-fetch-site": "cross-site"})).status_code == 403
+
+
 async def test_live_filters_by_event_and_outcome(tmp_path: Path):
     async with running_seeded(tmp_path) as (reader, _):
         await reader.sign_in()
