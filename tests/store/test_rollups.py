@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Engine, select, text
 
 from gateway.model.conversion import OrderFacts
 from gateway.model.event import Event, Page, PixelState, Properties, Source, User
@@ -412,47 +412,53 @@ async def test_what_was_accepted_or_withdrawn_is_no_failure(store: Store):
 # What was there before anything was counted
 
 
-def test_a_migration_counts_what_an_older_version_kept(tmp_path: Path):
-    """The same as if it had been counted from the start, as far as the old rows tell."""
-    engine = open_engine(f"sqlite:///{tmp_path / 'old.db'}")
+@pytest.fixture(params=["sqlite", "postgresql"])
+def old(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """An empty database of each kind, as the version before this counting left it."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'old.db'}"
+    else:
+        url = request.getfixturevalue("postgres").make_database("before_counting")
+    engine = open_engine(url)
     run_migrations(engine, "0002")
+    yield engine
+    engine.dispose()
+
+
+def keep_old_events(engine: Engine) -> None:
+    """3000 events: a Purchase, then others of every third fate, every second with a duplicate."""
+    insert = text("""
+        INSERT INTO events (store_id, id, pixel_code, event, event_id, source, pixel, occurred_ms, received_ms,
+            expires_ms, duplicates, ip, body, fate, settled_ms)
+        VALUES (:store, :id, :pixel, :event, :event_id, 'beacon', 'blocked', 1, :received_ms, 1, :duplicates,
+            '203.0.113.9', :body, :fate, :settled_ms)""")
     user = {"email": ["e" * 64], "ttp": "t", "user_agent": IPHONE}
+    rows = [
+        {
+            "store": STORE, "id": f"{number:032x}", "pixel": PIXEL, "event": "SizeGuide", "event_id": f"e{number}",
+            "received_ms": NOW_MS, "duplicates": number % 2, "body": json.dumps({"user": user}),
+            "fate": (None, "accepted", "rejected")[number % 3], "settled_ms": NOW_MS + 4000 if number % 3 else None,
+        }
+        for number in range(3000)
+    ]  # fmt: skip
     worth = {"value": "38.36", "currency": "EUR"}
+    rows[0] |= {"event": "Purchase", "event_id": "purchase_7", "fate": "accepted", "settled_ms": NOW_MS + 4000}
+    rows[0]["body"] = json.dumps({"user": user, "properties": worth})
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
-        for number in range(3000):
-            is_purchase = number == 0
-            body = {"user": user, "properties": worth if is_purchase else {}}
-            fate = (None, "accepted", "rejected")[number % 3] if number else "accepted"
-            settled_ms = NOW_MS + 4000 if fate else None
-            name, event_id = ("Purchase", "purchase_7") if is_purchase else ("SizeGuide", f"e{number}")
-            connection.exec_driver_sql(
-                """
-                INSERT INTO events (store_id, id, pixel_code, event, event_id, source, pixel, occurred_ms, received_ms,
-                    expires_ms, duplicates, ip, body, fate, settled_ms)
-                VALUES (?, ?, ?, ?, ?, 'beacon', 'blocked', 1, ?, 1, ?, '203.0.113.9', ?, ?, ?)""",
-                (
-                    STORE,
-                    f"{number:032x}",
-                    PIXEL,
-                    name,
-                    event_id,
-                    NOW_MS,
-                    number % 2,
-                    json.dumps(body),
-                    fate,
-                    settled_ms,
-                ),
-            )
-        connection.exec_driver_sql(
-            "INSERT INTO orders (store_id, id, placed_ms, heard_ms) VALUES (?, '7', 1, 1)", (STORE,)
-        )
-        connection.exec_driver_sql(
-            "INSERT INTO attempts VALUES (?, ?, ?, 'reject', 200, 40002, 'why', 'r1')", (STORE, f"{2:032x}", NOW_MS)
-        )
+        connection.execute(insert, rows)
+        order = "INSERT INTO orders (store_id, id, placed_ms, heard_ms) VALUES (:store, '7', 1, 1)"
+        connection.execute(text(order), {"store": STORE})
+        attempt = "INSERT INTO attempts VALUES (:store, :id, 1, 'reject', 200, 40002, 'why', 'r1')"
+        connection.execute(text(attempt), {"store": STORE, "id": f"{2:032x}"})
+
+
+def test_a_migration_counts_what_an_older_version_kept(old: Engine):
+    """The same as if it had been counted from the start, as far as the old rows tell."""
+    engine = old
+    keep_old_events(engine)
     migrate(engine)
     with engine.connect() as connection:
         found = {table.name: connection.execute(select(table)).mappings().all() for table in metadata.sorted_tables}
-    engine.dispose()
     purchases, others = sorted(found["flow_hours"], key=lambda row: row["event"])
     assert (purchases["event"], purchases["received"], purchases["accepted"], purchases["in_5s"]) == (
         "Purchase",
