@@ -68,11 +68,7 @@ def _name_answer(failure: Failure) -> str:
 async def replay(view: View, form: Mapping[str, str]) -> str:
     """The events of one kind are sent once more, where that counts nothing twice; what came of it."""
     fate, code = form.get("fate", ""), form.get("code", "")
-    if (
-        fate not in _FATES.values()
-        or not ((code.isascii() and code.isdigit()) or not code)
-        or len(code) > _LONGEST_CODE
-    ):
+    if fate not in _FATES.values() or not _CODE.fullmatch(code):
         raise Malformed("nothing of this kind can be replayed")
     wanted = Wanted(fates=(Fate(fate),), since_ms=view.scope().since_ms, code=int(code) if code else None)
     return await view.backend.buttons.replay(view.shop, wanted)
