@@ -57,6 +57,15 @@ class Server:
         self.run("ALTER SYSTEM SET synchronous_standby_names = 'standby'", "SELECT pg_reload_conf()")
         return standby
 
+    @contextlib.contextmanager
+    def followed(self) -> Iterator[Server]:
+        """A synchronous standby runs while the block does."""
+        standby = self.follow()
+        try:
+            yield standby
+        finally:
+            standby.remove()
+
     def start(self, settings: Sequence[str] = (*HASTE, *USUAL)) -> None:
         """The server takes connections."""
         options = " ".join(

@@ -42,7 +42,9 @@ def run_workers(settings: Settings, config: Path, workers: int, *, deliver: bool
     os.environ |= {CONFIG: str(config.absolute()), NO_DELIVER: "" if deliver else "1"}
     serving = build_config(settings, f"{__name__}:build_worker", factory=True, workers=workers)
     with counting_together():
-        supervisor = Multiprocess(serving, [serving.bind_socket()])
+        listening = serving.bind_socket()
+        listening.listen(serving.backlog)  # who comes while the workers start waits for them
+        supervisor = Multiprocess(serving, [listening])
         supervisor.run()
     if any(worker.exitcode not in (0, -signal.SIGTERM) for worker in supervisor.processes):
         raise CommandError("a worker could not start or did not end in order: the log says why")

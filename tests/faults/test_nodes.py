@@ -1,0 +1,119 @@
+"""Several gateways on one PostgreSQL: whatever dies, the database included, what was acknowledged is delivered once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from gateway.demo.fake_tiktok import FakeTikTok, Mood
+from tests.faults.test_kill import STOP_S, Burst, end, find_answered
+from tests.postgres import Server, running_postgres
+from tests.servers import PIXEL, Gateway, running_process, write_config
+
+LEASE_S = 15
+
+
+@pytest.fixture
+def tiktok() -> Iterator[FakeTikTok]:
+    fake = FakeTikTok({PIXEL: "token-of-a-test"})
+    fake.url = fake.start()  # type: ignore[attr-defined]
+    yield fake
+    fake.stop()
+
+
+def make_overrides(url: str, tiktok: FakeTikTok) -> dict[str, object]:
+    delivery = {"api_base": tiktok.url, "linger_s": 0.05}  # type: ignore[attr-defined]
+    return {"consent": "granted", "storage": {"url": url}, "delivery": delivery}
+
+
+def make_folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+def node(
+    folder: Path, url: str, tiktok: FakeTikTok, *arguments: str
+) -> contextlib.AbstractAsyncContextManager[Gateway]:
+    """A gateway process on this database that delivers to this TikTok, with a folder of its own."""
+    return running_process(make_folder(folder), *arguments, **make_overrides(url, tiktok))
+
+
+@contextlib.asynccontextmanager
+async def deliverer(folder: Path, url: str, tiktok: FakeTikTok) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`tag-gateway deliver` on this database is at work."""
+    config = write_config(make_folder(folder), **make_overrides(url, tiktok))
+    command = (sys.executable, "-m", "gateway", "deliver", "--config", str(config))
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    assert process.stderr
+    try:
+        while b"delivering" not in (line := await process.stderr.readline()):
+            assert line, "it did not start"
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.communicate()
+
+
+async def delivered_once(tiktok: FakeTikTok, acknowledged: set[str], timeout_s: float = LEASE_S + 10) -> None:
+    """TikTok has taken all of it within this time, and counted each event once."""
+    await tiktok.until(lambda: acknowledged <= find_answered(tiktok), timeout_s=timeout_s)
+    assert acknowledged <= {event_id for _, _, event_id in tiktok.counts}
+    assert set(tiktok.counts.values()) == {1}
+
+
+async def test_a_killed_node_loses_nothing_and_the_other_goes_on(tmp_path: Path, postgres: Server, tiktok: FakeTikTok):
+    url = postgres.make_database("killed_node")
+    tiktok.moods.add(Mood(hang=True, times=1))
+    async with node(tmp_path / "a", url, tiktok) as dying, node(tmp_path / "b", url, tiktok, "--no-deliver") as living:
+        async with Burst(living).running() as on_living:
+            async with Burst(dying).running() as on_dying:
+                await on_dying.until(200)
+                await tiktok.until(lambda: tiktok.requests)
+                assert await end(dying, signal.SIGKILL) == -signal.SIGKILL
+            killed = time.monotonic()
+            await on_living.until(len(on_living.acknowledged) + 100)
+            assert await end(living, signal.SIGTERM) == 0
+        tiktok.moods.clear()
+        async with deliverer(tmp_path / "c", url, tiktok) as process:
+            await delivered_once(tiktok, on_living.acknowledged | on_dying.acknowledged)
+            assert time.monotonic() - killed < LEASE_S + 5
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.wait_for(process.wait(), STOP_S) == 0
+
+
+async def test_workers_share_the_load_and_stop_in_order(tmp_path: Path, postgres: Server, tiktok: FakeTikTok):
+    url = postgres.make_database("workers")
+    async with node(tmp_path / "a", url, tiktok, "--workers", "2") as gateway:
+        async with Burst(gateway).running() as burst:
+            await burst.until(200)
+            started = time.monotonic()
+            assert await end(gateway, signal.SIGTERM) == 0
+        assert time.monotonic() - started < STOP_S
+        assert "Traceback" not in "".join(gateway.log)
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT id FROM outbox WHERE lease IS NOT NULL").fetchall() == []
+    async with deliverer(tmp_path / "b", url, tiktok):
+        await delivered_once(tiktok, burst.acknowledged)
+
+
+async def test_a_promoted_standby_has_everything_that_was_acknowledged(tmp_path: Path, tiktok: FakeTikTok):
+    with running_postgres() as primary, primary.followed() as standby:
+        primary.make_database("gateway")
+        url = f"postgresql://postgres@127.0.0.1:{primary.port},127.0.0.1:{standby.port}/gateway"
+        async with node(tmp_path / "a", url, tiktok) as gateway, Burst(gateway).running() as burst:
+            await burst.until(200)
+            primary.kill()
+            standby.promote()
+            await burst.until(len(burst.acknowledged) + 200)
+            await end(gateway, signal.SIGTERM)
+        async with deliverer(tmp_path / "b", url, tiktok):
+            await delivered_once(tiktok, burst.acknowledged)
