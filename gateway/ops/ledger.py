@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
-from msgspec import structs, to_builtins
+from msgspec import to_builtins
 from rich.table import Table
 
 from gateway.errors import CommandError
@@ -112,7 +112,7 @@ def _to_cell(value: str) -> str:
 
 def to_json(event: EventDossier) -> str:
     """The event on one line of JSON."""
-    return json.dumps(to_builtins(structs.asdict(event)), ensure_ascii=True)
+    return json.dumps(to_builtins(event))  # ASCII alone: nothing in it steers a terminal
 
 
 def show_dossier(dossier: Dossier) -> None:
