@@ -26,8 +26,9 @@ STEP = 500
 PAGE = 1000
 
 _DAY_MS = 86_400_000
-WEBHOOKS_DAYS = 7
-"""Shopify tries a webhook for four hours (spec 1.2), and what comes later is known by its event's id."""
+WEBHOOKS_DAYS = 8
+"""Shopify tries a webhook for four hours (spec 1.2), and what comes later is known by its event's id; but whether
+webhooks have stopped is judged by the week before (`gateway.delivery.troubles`)."""
 
 Sleep = Callable[[float], Awaitable[object]]
 
