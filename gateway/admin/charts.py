@@ -108,6 +108,7 @@ def _to_svg(kind: Any, plan: Plan, top: float) -> Markup:
         spacing=4,
         x_labels_major_count=min(_MOST_LABELS, len(plan.labels)),
         show_minor_x_labels=False,
+        truncate_label=-1,
         value_formatter=to_compact,
         style=Style(label_font_size=_LABEL_SIZE, major_label_font_size=_LABEL_SIZE),
     )

@@ -37,6 +37,15 @@ def test_a_chart_says_what_it_shows(draw):
     assert "<title>Tue \u00b7 accepted: 20</title>" in svg
 
 
+def test_of_many_labels_a_few_are_written_out():
+    days = [f"Nov {day}" for day in range(1, 31)]
+    svg = draw_bars(make_plan(labels=days, series=[Series("accepted", GREEN, list(range(30)))])).svg
+    written = re.findall(r'y="[\d.]+" class="major">(Nov [^<]+)</text>', svg)
+    assert written[0] == "Nov 1"
+    assert 5 <= len(written) <= 7
+    assert "\u2026" not in svg
+
+
 def test_two_charts_of_a_page_have_names_of_their_own():
     first, second = draw_bars(make_plan()), draw_bars(make_plan())
     assert not set(re.findall(r'id="([^"]+)"', first.svg)) & set(re.findall(r'id="([^"]+)"', second.svg))
