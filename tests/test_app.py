@@ -6,13 +6,16 @@ import asyncio
 import signal
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from gateway.app import KEEP_ALIVE_S, build_server
+from gateway.cli import main
 from gateway.demo.fake_tiktok import DEMO_PIXEL, DEMO_TOKEN, FakeTikTok
 from gateway.errors import StoreLocked
 from tests.beacons import PAGE, Browser, make_beacon, make_event
-from tests.servers import CLIENT_IP, USER_AGENT, make_settings, running_gateway, running_process
+from tests.postgres import Server, running_postgres
+from tests.servers import CLIENT_IP, USER_AGENT, make_settings, running_gateway, running_process, write_config
 
 CLICK = "E.C.P.the-click"
 LANDED = {**PAGE, "url": f"https://www.acme.com/products/tee?ttclid={CLICK}"}
@@ -69,6 +72,35 @@ async def test_a_database_has_one_gateway_at_a_time(tmp_path: Path):
             build_server(settings)
     async with running_gateway(settings) as gateway:
         assert (await gateway.beacon(make_beacon())).status_code == 204
+
+
+async def test_a_person_is_erased_beside_a_gateway_on_postgresql(tmp_path: Path, postgres: Server):
+    storage = {"url": postgres.make_database("erased_beside")}
+    settings = make_settings(tmp_path, storage=storage, consent="granted")
+    async with running_gateway(settings) as gateway:
+        await gateway.beacon(make_beacon(user={"email": "ada@example.com"}))
+        config = write_config(tmp_path, storage=storage, consent="granted")
+        command = ["erase", "--config", str(config), "--email", "ada@example.com"]
+        assert await asyncio.to_thread(main, command) == 0
+        assert (await gateway.beacon(make_beacon())).status_code == 204
+    with psycopg.connect(storage["url"]) as connection:
+        assert connection.execute("SELECT email FROM visitors").fetchall() == [(None,)]
+
+
+async def test_readyz_tells_that_postgresql_is_away_and_back(tmp_path: Path):
+    with running_postgres() as server:
+        settings = make_settings(tmp_path, storage={"url": server.make_database("away")}, consent="granted")
+        async with running_gateway(settings) as gateway:
+            assert (await gateway.request("GET", "/readyz")).status_code == 200
+            server.stop()
+            answer = await gateway.request("GET", "/readyz")
+            assert answer.status_code == 503
+            assert answer.json()["reason"] == "PostgreSQL cannot be reached: Connection refused"
+            refused = await gateway.beacon(make_beacon())
+            assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
+            server.start()
+            assert (await gateway.request("GET", "/readyz")).status_code == 200
+            assert (await gateway.beacon(make_beacon())).status_code == 204
 
 
 async def test_a_process_told_to_stop_ends_in_order_with_everything_on_disk(tmp_path: Path):
