@@ -16,7 +16,7 @@ A beacon's way, in the order of the files it passes:
    what must not go, `tiktok/payload` writes the request, `tiktok/client` sends it, `tiktok/answers` judges the answer.
 6. The lane settles: the event has its fate, TikTok's request id is in `attempts`, and the outbox forgets it.
 7. `store/search` finds what became of it, `model/telling` says so in plain words, and `ops/retention` lets go of it
-   when it is old.
+   when it is old. All along `store/rollups` counts by the hour, and `store/reports` reads the dashboard's figures.
 
 What happens on the way is counted and logged through `signals`; `delivery/alerts` watches, and tells an operator.
 

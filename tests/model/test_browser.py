@@ -1,0 +1,40 @@
+"""Which browser a user agent names."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.model.browser import Browser, read_agent
+
+IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko)"
+ANDROID = "Mozilla/5.0 (Linux; Android 15; SM-S921B) AppleWebKit/537.36 (KHTML, like Gecko)"
+WINDOWS = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36"
+)
+
+
+@pytest.mark.parametrize(
+    ("agent", "browser"),
+    [
+        (f"{IPHONE} Version/18.1 Mobile/15E148 Safari/604.1", Browser.SAFARI_IOS),
+        (f"{IPHONE} CriOS/131.0.0.0 Mobile/15E148 Safari/604.1", Browser.CHROME),
+        (f"{IPHONE} FxiOS/132.0 Mobile/15E148 Safari/605.1.15", Browser.FIREFOX),
+        (f"{IPHONE} Mobile/22B83 musical_ly_36.5.0 BytedanceWebview/d8a21c6", Browser.TIKTOK),
+        (f"{IPHONE} Mobile/15E148 Instagram 300.0.0", Browser.META),
+        (f"{IPHONE} Mobile/15E148 [FBAN/FBIOS;FBAV/400.0]", Browser.META),
+        (f"{ANDROID} SamsungBrowser/27.0 Chrome/125.0.0.0 Mobile Safari/537.36", Browser.SAMSUNG),
+        (f"{ANDROID} Chrome/131.0.0.0 Mobile Safari/537.36", Browser.CHROME),
+        (WINDOWS, Browser.CHROME),
+        (f"{WINDOWS} Edg/131.0", Browser.EDGE),
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0", Browser.FIREFOX),
+        (
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 "
+            "Safari/605.1.15",
+            Browser.SAFARI,
+        ),
+        ("curl/8.5.0", Browser.OTHER),
+        ("", Browser.UNKNOWN),
+    ],
+)
+def test_a_user_agent_names_its_browser(agent: str, browser: Browser):
+    assert read_agent(agent).browser is browser
