@@ -24,8 +24,8 @@ WINDOWS = (
         (f"{IPHONE} Mobile/15E148 [FBAN/FBIOS;FBAV/400.0]", Browser.META),
         (f"{ANDROID} SamsungBrowser/27.0 Chrome/125.0.0.0 Mobile Safari/537.36", Browser.SAMSUNG),
         (f"{ANDROID} Chrome/131.0.0.0 Mobile Safari/537.36", Browser.CHROME),
-        (WINDOWS, Browser.CHROME),
-        (f"{WINDOWS} Edg/131.0", Browser.EDGE),
+        (f"{WINDOWS} Chrome/131.0.0.0 Safari/537.36", Browser.CHROME),
+        (f"{WINDOWS} Chrome/131.0.0.0 Safari/537.36 Edg/131.0", Browser.EDGE),
         ("Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0", Browser.FIREFOX),
         (
             "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 "
