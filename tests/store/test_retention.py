@@ -146,13 +146,13 @@ async def test_an_address_kept_for_its_waiting_event_goes_another_day(
     assert (await sweeper.sweep()).total() == 0
 
 
-async def test_ids_of_webhooks_go_after_a_week(store: Store, sweeper: Retention):
-    for days_ago in (8, 6):
+async def test_ids_of_webhooks_go_after_eight_days(store: Store, sweeper: Retention):
+    for days_ago in (9, 7):
         seen = make_sighting(NOW_MS - days_ago * DAY_MS)
         note = WebhookNote(f"w-{days_ago}", "orders/paid")
         await store.record(make_receipt(webhook=note, sighting=seen, is_browserless=True))
     await sweeper.sweep()
-    assert [row["id"] for row in await read_rows(store, webhooks)] == ["w-6"]
+    assert [row["id"] for row in await read_rows(store, webhooks)] == ["w-7"]
 
 
 async def test_what_waits_for_a_pixel_that_is_gone_expires(store: Store, sweeper: Retention, clock: Clock):
