@@ -106,7 +106,7 @@ def _to_svg(kind: Any, plan: Plan, top: float) -> Markup:
         show_legend=False,
         dots_size=3,
         spacing=4,
-        x_labels_major_count=min(_MOST_LABELS, len(plan.labels)),
+        x_labels_major_every=ceil(len(plan.labels) / _MOST_LABELS),
         show_minor_x_labels=False,
         truncate_label=-1,
         value_formatter=to_compact,

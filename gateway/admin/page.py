@@ -6,6 +6,7 @@ Made in the modules of `gateway.admin.pages`, served by `gateway.admin.dashboard
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -112,17 +113,26 @@ class View(Struct, frozen=True):
         return {"days": self.days} | ({"pixel": self.pixels[0]} if self.pixels else {})
 
     def scope(self, days: int | None = None) -> Scope:
-        """This store's last days, up to now, in this reader's time zone; of the pixel that was chosen, if one was."""
+        """This store's last days, today among them, in this reader's time zone; one day is the last 24 hours.
+
+        It is of the pixel that was chosen, if one was.
+        """
         days = self.days if days is None else days
         return Scope(
             (self.shop.id,),
-            self.now_ms - days * DAY_MS,
+            self._find_begin(days),
             self.now_ms + 1,
             self.pixels,
             self.zone.key,
             by_hour=days == 1,
             by_week=days > LONGEST_BY_DAY,
         )
+
+    def _find_begin(self, days: int) -> int:
+        if days == 1:
+            return self.now_ms - DAY_MS
+        today = datetime.fromtimestamp(self.now_ms / 1000, self.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+        return int((today - timedelta(days=days - 1)).timestamp() * 1000)
 
     def link(self, name: str, **words: object) -> str:
         """The address of a page or a part, for the same store, with these words in it."""

@@ -5,17 +5,20 @@ Called by `gateway.ops.ledger` for terminals and by the dashboard for its pages.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from gateway.model.browser import Browser
 from gateway.model.dossier import Attempt, EventDossier, OrderDossier, VisitorDossier
 from gateway.model.event import PixelState, Source
 from gateway.model.outcome import Fate
-from gateway.model.words import FATES, PIXEL_STATES, REASONS, SOURCES, VERDICTS, WAYS
+from gateway.model.words import BROWSERS, FATES, PIXEL_STATES, REASONS, SOURCES, VERDICTS, WAYS
 
 Line = tuple[str, str]
 """What it is about, and what there is to say."""
+
+When = Callable[[int], str]
+"""A time in words. Units: Unix milliseconds."""
 
 _ANSWERLESS = "no answer"
 _REASONS = {str(reason): sentence for reason, sentence in REASONS.items()}
@@ -26,11 +29,11 @@ def tell_time(at_ms: int) -> str:
     return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def tell_event(event: EventDossier) -> Iterator[Line]:
+def tell_event(event: EventDossier, when: When = tell_time) -> Iterator[Line]:
     """The event's account, from how it came in to how it ended."""
-    yield "came in", f"{tell_time(event.received_ms)}: {SOURCES[Source(event.source)]}, {_tell_device(event)}."
+    yield "came in", f"{when(event.received_ms)}: {SOURCES[Source(event.source)]}, {_tell_device(event)}."
     if event.occurred_ms < event.received_ms - 1000:
-        yield "happened", f"{tell_time(event.occurred_ms)}."
+        yield "happened", f"{when(event.occurred_ms)}."
     yield "consent", _tell_consent(event)
     if event.visitor_id:
         way = WAYS.get(event.found_by or "", "how it was found is not recorded")
@@ -43,37 +46,37 @@ def tell_event(event: EventDossier) -> Iterator[Line]:
     if event.duplicates:
         yield "merged", f"It was told {_times(event.duplicates)} more, and is sent once."
     for attempt in event.attempts:
-        yield "sent", tell_attempt(attempt)
-    yield "outcome", tell_outcome(event)
+        yield "sent", tell_attempt(attempt, when)
+    yield "outcome", tell_outcome(event, when)
 
 
-def tell_outcome(event: EventDossier) -> str:
+def tell_outcome(event: EventDossier, when: When = tell_time) -> str:
     """How the event ended, or when it is sent, in one sentence or two."""
     said = FATES[event.fate]
     if event.fate is None and event.due_ms is not None:
-        said = f"It is on its way: it is sent at {tell_time(event.due_ms)} or soon after."
+        said = f"It is on its way: it is sent at {when(event.due_ms)} or soon after."
     if not event.reason or event.fate in (None, Fate.ACCEPTED):
         return said
     return f"{said} The reason: {_REASONS.get(event.reason, event.reason).rstrip('.')}."
 
 
-def tell_attempt(attempt: Attempt) -> str:
+def tell_attempt(attempt: Attempt, when: When = tell_time) -> str:
     """When it was sent, and all that TikTok said."""
     code = _ANSWERLESS if not attempt.http_status else f"HTTP {attempt.http_status}"
     if attempt.code is not None:
         code = f"code {attempt.code}"
-    said = f"{tell_time(attempt.attempted_ms)}: {VERDICTS.get(attempt.verdict, attempt.verdict)}, {code}"
+    said = f"{when(attempt.attempted_ms)}: {VERDICTS.get(attempt.verdict, attempt.verdict)}, {code}"
     said += f", {attempt.message}" if attempt.message else ""
     return said + (f" (request {attempt.request_id})" if attempt.request_id else "")
 
 
-def tell_order(order: OrderDossier) -> Iterator[Line]:
+def tell_order(order: OrderDossier, when: When = tell_time) -> Iterator[Line]:
     """The order's account, but for what its events tell."""
-    yield "placed", f"{tell_time(order.placed_ms)}."
+    yield "placed", f"{when(order.placed_ms)}."
     if order.name is None:
         yield "told by", "A browser alone; Shopify has not told of it."
     else:
-        yield "told by", f"Shopify, last at {tell_time(order.heard_ms)}."
+        yield "told by", f"Shopify, last at {when(order.heard_ms)}."
     if order.value is not None:
         yield "value", f"{order.value} {order.currency or ''}".rstrip()
     if order.visitor_id:
@@ -82,24 +85,24 @@ def tell_order(order: OrderDossier) -> Iterator[Line]:
         yield "outcome", f"Not sent, because {_REASONS.get(order.reason, order.reason)}."
 
 
-def tell_visitor(visitor: VisitorDossier) -> Iterator[Line]:
+def tell_visitor(visitor: VisitorDossier, when: When = tell_time) -> Iterator[Line]:
     """What is known of the visitor, without saying it."""
-    yield "seen", f"{tell_time(visitor.first_seen_ms)} to {tell_time(visitor.last_seen_ms)}, {_tell_device(visitor)}."
+    yield "seen", f"{when(visitor.first_seen_ms)} to {when(visitor.last_seen_ms)}, {_tell_device(visitor)}."
     if visitor.click_ms is not None:
         yield (
             "click",
-            f"The newest ad click is of {tell_time(visitor.click_ms)}." if visitor.click_ms else "An ad click.",
+            f"The newest ad click is of {when(visitor.click_ms)}." if visitor.click_ms else "An ad click.",
         )
     yield "known by", ", ".join(visitor.known) or "nothing"
     choice = {True: "allowed", False: "refused", None: "not said"}[visitor.marketing]
     said = f", told by {visitor.consent_source or 'nobody named'}" if visitor.consent_ms is not None else ""
-    at = f" at {tell_time(visitor.consent_ms)}" if visitor.consent_ms else ""
+    at = f" at {when(visitor.consent_ms)}" if visitor.consent_ms else ""
     yield "consent", f"Marketing is {choice}{said}{at}."
 
 
 def _tell_device(seen: EventDossier | VisitorDossier) -> str:
     family = f"from an {seen.ip_family} address" if seen.ip_family else "address not kept"
-    return family if seen.browser is Browser.UNKNOWN else f"{family}, browser {seen.browser}"
+    return family if seen.browser is Browser.UNKNOWN else f"{family}, {BROWSERS[seen.browser]}"
 
 
 def _tell_consent(event: EventDossier) -> str:

@@ -5,6 +5,7 @@ Read by `gateway.model.telling`, the commands and the dashboard; a test asks for
 
 from __future__ import annotations
 
+from gateway.model.browser import Browser
 from gateway.model.conversion import Reason
 from gateway.model.event import PixelState, Source
 from gateway.model.outcome import Dropped, Fate
@@ -70,6 +71,19 @@ WAYS = {
     "new": "nobody was found, so a new visitor was made",
 }
 """How a visitor was found (`gateway.store.receipt.FoundBy`)."""
+
+BROWSERS = {
+    Browser.CHROME: "Chrome",
+    Browser.SAFARI: "Safari on a Mac",
+    Browser.SAFARI_IOS: "Safari on iPhone or iPad",
+    Browser.FIREFOX: "Firefox",
+    Browser.EDGE: "Edge",
+    Browser.SAMSUNG: "Samsung Internet",
+    Browser.TIKTOK: "TikTok's app",
+    Browser.META: "Instagram's or Facebook's app",
+    Browser.OTHER: "another browser",
+    Browser.UNKNOWN: "no browser known",
+}
 
 VERDICTS = {
     "accepted": "accepted",

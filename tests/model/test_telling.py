@@ -12,7 +12,7 @@ from gateway.model.dossier import Attempt, EventDossier, OrderDossier
 from gateway.model.event import PixelState, Source
 from gateway.model.outcome import Dropped, Fate
 from gateway.model.telling import tell_event, tell_order
-from gateway.model.words import DROPS, FATES, PIXEL_STATES, REASONS, SOURCES, VERDICTS, WAYS
+from gateway.model.words import BROWSERS, DROPS, FATES, PIXEL_STATES, REASONS, SOURCES, VERDICTS, WAYS
 from gateway.store.receipt import AnchorKind, FoundBy
 from gateway.tiktok.answers import Verdict
 
@@ -29,8 +29,9 @@ AT_MS = 1_790_000_000_000
         ({*PixelState}, PIXEL_STATES),
         ({*FoundBy}, WAYS),
         ({*Verdict}, VERDICTS),
+        ({*Browser}, BROWSERS),
     ],
-    ids=["fates", "reasons", "drops", "sources", "pixel", "ways", "verdicts"],
+    ids=["fates", "reasons", "drops", "sources", "pixel", "ways", "verdicts", "browsers"],
 )
 def test_every_word_has_its_sentence(words: set[Any], sentences: dict[Any, str]):
     assert set(sentences) == words
@@ -60,7 +61,8 @@ def test_an_events_account_tells_how_it_came_and_how_it_ended():
     refused = Attempt(AT_MS + 1000, "reject", 200, 40002, "invalid currency", "202611")
     told = tell(fate=Fate.REJECTED, reason="invalid currency", attempts=(refused,), duplicates=1, pixel="blocked")
     assert told == {
-        "came in": "2026-09-21 14:13:20 UTC: Shopify's webhook told it, from an IPv6 address, browser safari_ios.",
+        "came in": "2026-09-21 14:13:20 UTC: Shopify's webhook told it, from an IPv6 address, "
+        "Safari on iPhone or iPad.",
         "consent": "Allowed when it was taken, told by shopify.",
         "visitor": f"{'1' * 32}, by the cart.",
         "pixel": "The browser's Pixel was blocked, so only the gateway reported it.",

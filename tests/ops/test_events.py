@@ -119,7 +119,7 @@ async def test_a_person_is_shown_without_their_data(stand: Stand):
         await Browser(gateway).beacon(user={"email": "ada@example.com"}, consent=CONSENT)
         code, out, _ = await stand.run("events", "show", "ada@example.com")
     assert code == 0
-    assert "from an IPv4 address, browser chrome" in out
+    assert "from an IPv4 address, Chrome" in out
     for secret in ("ada@", "203.0.113.7", "Mozilla", "acme.com/products"):
         assert secret not in out
 

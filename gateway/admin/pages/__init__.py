@@ -2,6 +2,26 @@
 
 from __future__ import annotations
 
-from gateway.admin.pages import failures, install, live
+from gateway.admin.pages import (
+    cookies,
+    failures,
+    install,
+    ledger,
+    live,
+    match_keys,
+    orders,
+    overview,
+    recovered,
+)
 
-PAGES = (live.PAGE, failures.PAGE, install.PAGE)
+PAGES = (
+    overview.PAGE,
+    recovered.PAGE,
+    orders.PAGE,
+    match_keys.PAGE,
+    cookies.PAGE,
+    ledger.PAGE,
+    live.PAGE,
+    failures.PAGE,
+    install.PAGE,
+)
