@@ -1,5 +1,6 @@
 -- wrk: one beacon a request, each with a fresh, time-ordered event id; visitors and user agents rotate.
 -- COOKIES: a file with one Cookie header a line, written by the bench from real answers of the gateway.
+-- PAUSE_MS: how long each connection thinks before a request, on average; 0: not at all.
 local cookies, agents, n, seed = {}, {}, 0, ""
 for line in io.lines(os.getenv("COOKIES")) do cookies[#cookies + 1] = line end
 for i = 100, 107 do
@@ -9,6 +10,11 @@ end
 function init(args)
   math.randomseed(os.time() + tonumber(tostring({}):sub(8), 16) % 100000)
   seed = string.format("%04x-%012x", math.random(0, 65535), math.random(0, 2 ^ 40))
+end
+
+local pause_ms = tonumber(os.getenv("PAUSE_MS") or "0")
+if pause_ms > 0 then
+  function delay() return -math.log(1 - math.random()) * pause_ms end
 end
 
 function request()

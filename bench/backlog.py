@@ -1,0 +1,86 @@
+"""Fills a SQLite database with very many visitors and waiting events, as copies of one of each that came in for real.
+
+Used by the measures whose question is how much is there already. The copies differ in their ids alone, so whatever the
+schema keeps of an event, a copy has it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bench.site import SECRET, STORE, build_beacon, post_beacon, running_gateway
+from gateway.intake.tokens import Tokens, VisitorToken
+from gateway.store.sql import EVENT, LINK, OUTBOX, VISITOR, Cursor
+
+NOWHERE = "http://127.0.0.1:9"
+CHUNK = 50_000
+_MANY = "WITH RECURSIVE many(n) AS (SELECT ? UNION ALL SELECT n + 1 FROM many WHERE n < ?)"
+_ID = "printf('%s%020x', substr({0}, 1, 12), n)"
+"""An id of the same millisecond as its model's, in the order of its number."""
+
+
+def make_models(folder: Path) -> None:
+    """The database of this folder's installation holds one visitor, the model, with one waiting event."""
+    with running_gateway(folder, NOWHERE, "--no-deliver") as gateway:
+        post_beacon(gateway, build_beacon("model", first="model", ids={"first": "model", "cart": "model"}))
+
+
+def fill(database: Path, *, visitors: int = 0, events: int = 0, due_ms: int = 0) -> None:
+    """So many visitors, each with an anchor, and so many waiting events are there beside the models."""
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        cursor = connection.cursor()
+        for start in range(0, max(visitors, events), CHUNK):
+            cursor.execute("BEGIN")
+            if start < visitors:
+                add_visitors(cursor, start, min(start + CHUNK, visitors))
+            if start < events:
+                add_events(cursor, start, min(start + CHUNK, events), due_ms)
+            cursor.execute("COMMIT")
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def add_visitors(cursor: Cursor, start: int, end: int) -> None:
+    """The visitors of these numbers are there, each found by an anchor too."""
+    of_model = "(SELECT min(id) FROM visitors)"
+    visitor = {"id": _ID.format("id")}
+    _copy(cursor, "visitors", VISITOR, visitor, f"visitors WHERE id = {of_model}", start, end)
+    link = {"digest": "printf('%s%024x', substr(digest, 1, 8), n)", "visitor_id": _ID.format("visitor_id")}
+    _copy(cursor, "links", LINK, link, f"links WHERE kind = 'cart' AND visitor_id = {of_model}", start, end)
+
+
+def add_events(cursor: Cursor, start: int, end: int, due_ms: int = 0) -> None:
+    """The events of these numbers wait to be sent, from `due_ms` on; each is of one visitor of its own."""
+    number = "printf('%012x-%012x', n, n)"
+    event = {
+        "id": _ID.format("id"),
+        "event_id": number,
+        "visitor_id": _ID.format("visitor_id"),
+        "body": f"replace(body, '\"model\"', '\"' || {number} || '\"')",
+    }
+    _copy(cursor, "events", EVENT, event, "events WHERE event_id = 'model'", start, end)
+    waiting = {"id": _ID.format("id"), "due_ms": str(due_ms), "attempts": "0", "lease": "NULL", "maybe_sent_ms": "NULL"}
+    _copy(cursor, "outbox", OUTBOX, waiting, "events WHERE event_id = 'model'", start, end)
+
+
+def _copy(
+    cursor: Cursor, table: str, columns: Sequence[str], changes: Mapping[str, str], model: str, start: int, end: int
+) -> None:
+    taken = ", ".join(changes.get(name, name) for name in columns)
+    statement = f"{_MANY} INSERT INTO {table} ({', '.join(columns)}) SELECT {taken} FROM many, {model}"
+    cursor.execute(statement, (start, end - 1))
+
+
+def write_cookies(database: Path, path: Path, visitors: Sequence[int]) -> Path:
+    """A file with the Cookie headers of the visitors of these numbers."""
+    tokens = Tokens([SECRET])
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        statement = f"{_MANY} SELECT first_seen_ms, {_ID.format('id')} FROM visitors, many WHERE id = (SELECT min(id) FROM visitors)"
+        rows = [connection.execute(statement, (number, number)).fetchone() for number in visitors]
+    signed = (
+        (tokens.sign_visitor(STORE, VisitorToken(id_, ms)), tokens.sign_companion(STORE, id_)) for ms, id_ in rows
+    )
+    path.write_text("\n".join(f"_tgv={visitor}; _tgc={companion}" for visitor, companion in signed))
+    return path
