@@ -14,9 +14,10 @@ from functools import partial
 
 from uuid_utils import uuid7
 
-from gateway.delivery.retry import Pace
-from gateway.delivery.settlements import after_answer, put_back, screen
+from gateway.delivery.retry import CAP_S, Pace
+from gateway.delivery.settlements import after_answer, not_ahead, put_back, screen
 from gateway.errors import StoreUnavailable
+from gateway.model.event import Event
 from gateway.model.outcome import Fate
 from gateway.settings import DeliverySettings, PixelSettings
 from gateway.signals.metrics import DeliveryTally
@@ -66,6 +67,7 @@ class LaneWorker:
         self._stopping = asyncio.Event()
         self._slots = asyncio.Semaphore(IN_FLIGHT)
         self._stuck = 0
+        self._under_way: set[str] = set()
         self._tally = DeliveryTally(lane[0])
         self.fates: Counter[Fate] = Counter()
         """How many events this process has seen meet each fate."""
@@ -123,7 +125,7 @@ class LaneWorker:
             now_ms, limit = self._clock(), self._limit()
             try:
                 if self._may_claim():
-                    claimed = await self._store.claim(self.lane, self._lease, now_ms, limit)
+                    claimed = await self._claim(now_ms, limit)
             finally:
                 if not claimed:
                     self._slots.release()
@@ -135,11 +137,16 @@ class LaneWorker:
             if self._pace.is_troubled:
                 await asyncio.wait([request])
 
+    async def _claim(self, now_ms: int, limit: int) -> list[Claimed]:
+        """Up to so many due events, none of which is under way: a clock set forward ends a lease before its time."""
+        claimed = await self._store.claim(self.lane, self._lease, now_ms, limit)
+        return [one for one in claimed if one.id not in self._under_way]
+
     def _may_claim(self) -> bool:
         return self._may_send() and not self._stuck
 
     def _may_send(self) -> bool:
-        return not self._stopping.is_set() and self._clock() >= self._pace.held_until_ms
+        return not self._stopping.is_set() and not self._pace.is_held(self._clock())
 
     def _limit(self) -> int:
         return 1 if self.is_paused or self._test_code() else BATCH
@@ -153,12 +160,17 @@ class LaneWorker:
 
     async def _deliver(self, claimed: Sequence[Claimed], leased_ms: int) -> None:
         """Each claimed event is settled: kept back for a reason, or sent."""
-        now_ms = self._clock()
-        kept_back = {one.id: settlement for one in claimed if (settlement := screen(one, now_ms))}
-        if kept_back:
-            await self._settle(list(kept_back.values()))
-        if batch := [one for one in claimed if one.id not in kept_back]:
-            await self._send(batch, leased_ms)
+        ids = {one.id for one in claimed}
+        self._under_way |= ids
+        try:
+            now_ms = self._clock()
+            kept_back = {one.id: settlement for one in claimed if (settlement := screen(one, now_ms))}
+            if kept_back:
+                await self._settle(list(kept_back.values()))
+            if batch := [one for one in claimed if one.id not in kept_back]:
+                await self._send(batch, leased_ms)
+        finally:
+            self._under_way -= ids
 
     async def _send(self, batch: Sequence[Claimed], leased_ms: int) -> None:
         """The batch went out in one request, or in ever smaller ones while one of its events spoils it for the others.
@@ -170,7 +182,7 @@ class LaneWorker:
             leased_ms = await self._renew(waiting, leased_ms)
             part = waiting.pop()
             sent_ms = self._clock()
-            answer = await self._ask(part)
+            answer = await self._ask([not_ahead(one.event, sent_ms) for one in part])
             self._tally.answer(answer.verdict, (self._clock() - sent_ms) / 1000)
             if answer.verdict is Verdict.REJECT and len(part) > 1:
                 middle = len(part) // 2
@@ -178,26 +190,33 @@ class LaneWorker:
                 continue
             self._heed(answer, sent_ms)
             now_ms = self._clock()
-            await self._settle([after_answer(one, answer, sent_ms, now_ms, self._pace.held_until_ms) for one in part])
+            due_ms = self._find_due_ms(now_ms)
+            await self._settle([after_answer(one, answer, sent_ms, now_ms, due_ms) for one in part])
             if answer.verdict is Verdict.ACCEPTED:
                 self._tally.arrive(now_ms - one.event.received_ms for one in part)
         if waiting:
             now_ms = self._clock()
-            due_ms = max(now_ms, self._pace.held_until_ms)
+            due_ms = self._find_due_ms(now_ms)
             await self._settle([put_back(one, now_ms, due_ms) for part in waiting for one in part])
+
+    def _find_due_ms(self, now_ms: int) -> int:
+        """When what was not accepted may go again: a longer hold is the lane's to remember, not the outbox's.
+
+        So what is due later than any wait we give was written by a clock that has been set back since.
+        """
+        return min(max(now_ms, self._pace.held_until_ms), now_ms + int(CAP_S * 1000))
 
     async def _renew(self, waiting: Sequence[Sequence[Claimed]], leased_ms: int) -> int:
         """The lease on all of these will outlast the next request. Units: when it was taken, Unix milliseconds."""
         now_ms = self._clock()
-        if now_ms - leased_ms <= RENEW_AFTER_MS:
+        if 0 <= now_ms - leased_ms <= RENEW_AFTER_MS:
             return leased_ms
         ids = [one.id for part in waiting for one in part]
         await self._insist(lambda: self._store.renew(self.lane, self._lease, ids, now_ms))
         return now_ms
 
-    async def _ask(self, part: Sequence[Claimed]) -> Answer:
+    async def _ask(self, events: Sequence[Event]) -> Answer:
         """What TikTok says to these events in one request."""
-        events = [one.event for one in part]
         body = await asyncio.to_thread(build_request, self.lane[1], events, self._test_code())
         return await self._client.send(self._pixel.access_token.get_secret_value(), body)
 

@@ -25,13 +25,14 @@ def backoff_s(failures: int, chance: random.Random) -> float:
 class Pace:
     """Whether one lane may send, from one answer to the next.
 
-    Units: `held_until_ms` is the time before which nothing is sent.
+    Units: `held_until_ms` is the time before which nothing is sent, by a clock that may be set back meanwhile.
     `is_paused`: TikTok refuses the credentials; one event a minute tries whether it still does.
     """
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
         self._failures = 0
+        self._held_ms = 0
         self.is_paused = False
         self.held_until_ms = 0
 
@@ -39,6 +40,12 @@ class Pace:
     def is_troubled(self) -> bool:
         """The last answer was not a good one: the next request goes alone, to see whether things are better."""
         return self.is_paused or self._failures > 0
+
+    def is_held(self, now_ms: int) -> bool:
+        """Whether nothing may be sent yet. A clock that was set back ends the hold: what is left of it nobody knows."""
+        if now_ms < self._held_ms:
+            self._held_ms = self.held_until_ms = 0
+        return now_ms < self.held_until_ms
 
     def heed(self, answer: Answer, sent_ms: int, now_ms: int) -> None:
         """The lane flows after a success or a single bad event, and is held back after anything else.
@@ -56,7 +63,8 @@ class Pace:
 
     def hold(self, now_ms: int, wait_s: float) -> None:
         """Nothing is sent for so long; a longer wait stays."""
-        self.held_until_ms = max(self.held_until_ms, now_ms + int(wait_s * 1000))
+        longer_ms = self.held_until_ms if self.is_held(now_ms) else 0
+        self._held_ms, self.held_until_ms = now_ms, max(longer_ms, now_ms + int(wait_s * 1000))
 
     def _wait_s(self, answer: Answer) -> float:
         if answer.verdict is Verdict.PAUSE:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from msgspec import structs
+
+from gateway.model.event import Event
 from gateway.model.outcome import Fate
 from gateway.store import Claimed, Settlement
 from gateway.tiktok.answers import Answer, Verdict
@@ -35,6 +38,14 @@ def _too_late(claimed: Claimed) -> str:
     if claimed.event.pixel == "fired":
         return "the Pixel reported it 48 hours ago: TikTok could count it twice"
     return "older than delivery.max_age_h"
+
+
+def not_ahead(event: Event, now_ms: int) -> Event:
+    """The event as it is sent: what a clock that was ahead has dated after now happened now, for all TikTok knows.
+
+    Source: TikTok spec 3.1, read 2026-09: what becomes of a time in the future is open.
+    """
+    return structs.replace(event, occurred_ms=now_ms) if event.occurred_ms > now_ms else event
 
 
 def put_back(claimed: Claimed, now_ms: int, due_ms: int) -> Settlement:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections import Counter
 from collections.abc import Callable
 
 from gateway.delivery.lane import LaneWorker
+from gateway.delivery.retry import CAP_S
 from gateway.errors import StoreUnavailable
 from gateway.model.outcome import Fate
 from gateway.settings import Settings
@@ -23,6 +25,9 @@ from gateway.tiktok.client import TikTokClient
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
+
+_CLOCKS_MS = 60_000
+"""How far the clocks of several nodes may lie apart."""
 
 
 def now_ms() -> int:
@@ -44,6 +49,8 @@ class Deliverer:
         self._store = store
         self._clock = clock
         self._stopping = asyncio.Event()
+        self._looked_ms: float = math.inf
+        self._longest_wait_ms = int(max(CAP_S, settings.delivery.purchase_hold_s) * 1000) + _CLOCKS_MS
         chance = chance or random.Random()  # noqa: S311 - spreads retries, keeps no secret
         self._workers = {
             (shop.id, pixel.code): LaneWorker(
@@ -79,7 +86,11 @@ class Deliverer:
 
     async def _look(self) -> None:
         try:
-            for lane in await self._store.due_lanes(list(self._workers), self._clock()):
+            now_ms = self._clock()
+            if now_ms < self._looked_ms:  # set back since the last look, or nobody knows since when
+                await self._store.hasten(list(self._workers), now_ms, self._longest_wait_ms)
+            self._looked_ms = now_ms
+            for lane in await self._store.due_lanes(list(self._workers), now_ms):
                 self._store.queued(lane).set()
         except StoreUnavailable as error:
             log.warning("cannot look for due events: %s", error)

@@ -91,6 +91,15 @@ class Store:
         """The fate, or the next due time, of each claimed event is durably stored."""
         await self._writer.run(lambda cursor: outbox.settle(cursor, store_id, lease, settlements))
 
+    async def hasten(self, lanes: Sequence[Lane], now_ms: int, longest_ms: int) -> None:
+        """What of these lanes would wait longer than so, for a clock that was ahead, is due in 15 s."""
+
+        def work(cursor: sql.Cursor) -> None:
+            for lane in lanes:
+                outbox.hasten(cursor, *lane, now_ms, longest_ms)
+
+        await self._writer.run(work)
+
     async def run(self, work: Callable[[sql.Cursor], T]) -> T:
         """`work` ran in a transaction of its own or of others, and is durably stored. Raises: StoreUnavailable."""
         return await self._writer.run(work)

@@ -137,6 +137,8 @@ SETTLE_EVENTS = """
     WHERE store_id = ? AND id IN (SELECT value FROM json_each(?)) AND fate IS NULL"""
 ADD_ATTEMPTS = _into("attempts", ATTEMPT, "ON CONFLICT (store_id, id, attempted_ms) DO NOTHING")
 
+HASTEN = "UPDATE outbox SET due_ms = ? WHERE store_id = ? AND pixel_code = ? AND due_ms > ?"
+
 IS_DUE = "SELECT 1 FROM outbox WHERE store_id = ? AND pixel_code = ? AND due_ms <= ? LIMIT 1"
 
 TOUCH = "UPDATE alembic_version SET version_num = version_num"

@@ -68,8 +68,13 @@ class TikTokClient:
 
 
 def _build_http(timeout_s: float) -> httpx.AsyncClient:
-    """A client that gives up connecting while there is time to say so, and reaches this machine without a proxy."""
+    """A client that gives up connecting while there is time to say so, and reaches this machine without a proxy.
+
+    It opens as many connections as are asked for, which each pixel bounds for itself: of a pool of a hundred, httpx's
+    own measure, a hundred pixels that hang would leave none to those that are well.
+    """
     return httpx.AsyncClient(
+        limits=httpx.Limits(),
         timeout=httpx.Timeout(timeout_s, connect=timeout_s / 2),
         mounts={"all://127.0.0.1": None, "all://localhost": None},
     )

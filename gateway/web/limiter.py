@@ -20,7 +20,8 @@ class Counts(Storage):
     """The library's counts, in this process and for its one event loop.
 
     The library's own MemoryStorage starts a thread to forget old counts, at up to a hundred threads a second under load
-    (measured: a fifth of the time of a beacon). Here the old ones go when a new one finds no room.
+    (measured: a fifth of the time of a beacon). Here the old ones go when a new one finds no room. The clock is one
+    that nobody sets back: a window that ends a day late would refuse its client for a day.
     """
 
     def __init__(self) -> None:
@@ -34,7 +35,7 @@ class Counts(Storage):
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """The count of this key's window, which begins with its first request and lasts `expiry` seconds."""
-        now = time.time()
+        now = time.monotonic()
         count, ends = self._counts.get(key, (0, 0.0))
         if ends <= now:
             self._make_room(now)
@@ -51,11 +52,11 @@ class Counts(Storage):
     def get(self, key: str) -> int:
         """The count of this key's window."""
         count, ends = self._counts.get(key, (0, 0.0))
-        return count if ends > time.time() else 0
+        return count if ends > time.monotonic() else 0
 
     def get_expiry(self, key: str) -> float:
-        """When this key's window ends, in Unix seconds."""
-        return self._counts.get(key, (0, time.time()))[1]
+        """When this key's window ends, by the same clock."""
+        return self._counts.get(key, (0, time.monotonic()))[1]
 
     def check(self) -> bool:
         """Always well."""
@@ -84,7 +85,7 @@ class Limiter:
         key = to_network(client)
         if not self._limiter.hit(self._rate, key):
             reset = self._limiter.get_window_stats(self._rate, key).reset_time
-            raise TooMany(int(reset - time.time()) + 1)
+            raise TooMany(int(reset - time.monotonic()) + 1)
 
 
 @lru_cache(4096)

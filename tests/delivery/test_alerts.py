@@ -144,6 +144,7 @@ async def test_refused_credentials_are_told_once_and_so_is_their_end(duty: Duty)
         await rig.settle_all(1)
 
     async def heal() -> None:
+        await rig.settle_all(2)  # the probe that the looks before have made due
         rig.tiktok.pixels = good
         rig.clock.turn(61)
         await rig.store.until(lambda: rig.store.settled[-1].fate is Fate.ACCEPTED)

@@ -234,3 +234,14 @@ async def test_lanes_with_something_to_send_are_found(store: Store):
     await store.claim(LANE, "lease", NOW_MS, 10)
     assert await store.due_lanes([LANE, other, nothing], NOW_MS) == [other]
     assert await store.due_lanes([LANE], NOW_MS + LEASE_MS) == [LANE]
+
+
+async def test_what_a_clock_that_was_ahead_would_keep_waiting_is_due_in_a_lease(store: Store):
+    day_ms = 24 * 3_600_000
+    await queue(store, NOW_MS + day_ms, NOW_MS + day_ms)
+    assert len(await store.claim(LANE, "ahead", NOW_MS + day_ms, 1)) == 1
+    await queue(store, NOW_MS + 60_000)
+    await store.hasten([LANE], NOW_MS, 60_000)
+    rows = await read_rows(store, outbox)
+    assert sorted(row["due_ms"] - NOW_MS for row in rows) == [LEASE_MS, LEASE_MS, 60_000]
+    assert sorted(row["lease"] or "" for row in rows) == ["", "", "ahead"]

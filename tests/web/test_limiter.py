@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from gateway.errors import TooMany
@@ -27,6 +29,15 @@ def test_the_refusal_says_when_to_come_back():
     with pytest.raises(TooMany) as refused:
         limiter.check("203.0.113.7")
     assert 1 <= refused.value.retry_after_s <= 61
+
+
+def test_a_clock_set_back_refuses_nobody_for_longer(monkeypatch: pytest.MonkeyPatch):
+    limiter, now = Limiter("1/minute"), time.time()
+    limiter.check("203.0.113.7")
+    monkeypatch.setattr(time, "time", lambda: now - 86_400)
+    with pytest.raises(TooMany) as refused:
+        limiter.check("203.0.113.7")
+    assert refused.value.retry_after_s <= 61
 
 
 @pytest.mark.parametrize(
