@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from sqlalchemy import Connection
 
 from gateway.admin.charts import AMBER, BLUE, GREEN, GREY, RED, Chart, Plan, Series, draw_bars
-from gateway.admin.format import to_ago, to_share
+from gateway.admin.format import NOTHING, to_ago, to_share
 from gateway.admin.page import Page, View
 from gateway.admin.steps import name_axis, name_span, name_steps
 from gateway.model.event import Source
@@ -109,7 +109,7 @@ def find_delay(delays: Sequence[Delay], share: float) -> str:
         seen += delay.accepted
         if total and seen >= share * total:
             return _name_delay(delay)
-    return "\u2013"
+    return NOTHING
 
 
 def _name_delay(delay: Delay) -> str:
