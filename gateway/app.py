@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Coroutine
@@ -46,6 +47,7 @@ from gateway.store import Store
 from gateway.tiktok.client import TikTokClient
 from gateway.web.addon import AddonEndpoint
 from gateway.web.beacon import BeaconEndpoint
+from gateway.web.connection import Connection
 from gateway.web.control import ControlEndpoint
 from gateway.web.front import Endpoint, Front
 from gateway.web.go import GoEndpoint
@@ -66,6 +68,10 @@ WEBHOOK_PATH = "/webhooks/shopify"
 
 SIGN_INS_OF_ONE, SIGN_INS_OF_ALL = "5/minute", "60/minute"
 """Tries of the dashboard's password: of one client address, and of all together, which bounds what argon2 may cost."""
+
+MOST_FILES = 16_384
+"""Connections and files open at once, where the system allows so many. A shell or service manager mostly gives 1,024,
+which a thousand slow clients could take for themselves."""
 
 REQUESTS_STOP_S = 3
 DELIVERY_STOP_S = 6
@@ -141,6 +147,7 @@ def build_endpoints(
 @contextlib.asynccontextmanager
 async def run_lifespan(settings: Settings, store: Store, desk: Desk, *, deliver: bool) -> AsyncIterator[None]:
     """The store is open and events are delivered while the server runs; then nothing is in flight or unwritten."""
+    allow_files()
     async with contextlib.AsyncExitStack() as stack:
         await store.start(now_ms())
         stack.push_async_callback(store.stop)
@@ -153,6 +160,14 @@ async def run_lifespan(settings: Settings, store: Store, desk: Desk, *, deliver:
         await stack.enter_async_context(alongside(Retention(settings, store, now_ms).keep(), "retention"))
         await stack.enter_async_context(alongside(Watch(settings, store, deliverer).run(), "watch"))
         yield
+
+
+def allow_files() -> None:
+    """This process may have as many connections and files open as it is allowed to ask for, up to `MOST_FILES`."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 @contextlib.asynccontextmanager
@@ -204,6 +219,7 @@ def build_config(settings: Settings, gateway: Front | str, **workers: Any) -> uv
     """How uvicorn serves a gateway, or one that each of several workers makes for itself."""
     return uvicorn.Config(
         gateway,
+        http=Connection,
         host=settings.server.host,
         port=settings.server.port,
         proxy_headers=True,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from gateway.app import KEEP_ALIVE_S, build_server
+from gateway.app import KEEP_ALIVE_S, MOST_FILES, build_server
 from gateway.cli import main
 from gateway.demo.fake_tiktok import DEMO_PIXEL, DEMO_TOKEN, FakeTikTok
 from gateway.errors import StoreLocked
@@ -139,3 +140,13 @@ async def test_answers_do_not_tell_what_software_sends_them(tmp_path: Path):
     async with running_gateway(make_settings(tmp_path)) as gateway:
         for path in ("/healthz", "/nothing", "/go"):
             assert "server" not in (await gateway.request("GET", path)).headers
+
+
+async def test_more_connections_may_be_open_than_a_shell_allows(tmp_path: Path):
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, limits[1]))
+    try:
+        async with running_gateway(make_settings(tmp_path)):
+            assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(MOST_FILES, limits[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)

@@ -1,0 +1,167 @@
+"""Clients that are slow, half there, or send without end: they are hung up on, and the others are served meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway import app
+from gateway.web import connection
+from gateway.web.connection import MAX_HEAD_BYTES, MAX_PIPELINED, REQUEST_S
+from tests.beacons import make_beacon
+from tests.servers import USER_AGENT, Gateway, make_settings, running_gateway
+
+HEAD = (
+    b"POST /a7/q HTTP/1.1\r\nHost: t.acme.com\r\nOrigin: https://www.acme.com\r\nUser-Agent: %s\r\n"
+    % USER_AGENT.encode()
+)
+BODY = json.dumps(make_beacon()).encode()
+LENGTH = b"Content-Length: %d\r\n\r\n" % len(BODY)
+GET = b"GET /healthz HTTP/1.1\r\nHost: t.acme.com\r\n\r\n"
+
+
+@contextlib.asynccontextmanager
+async def connected(gateway: Gateway) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(gateway.base_url.rpartition(":")[2]))
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def hung_up(reader: asyncio.StreamReader) -> bytes:
+    """The gateway has ended this connection; what it said before."""
+    said = b""
+    async with asyncio.timeout(5):
+        with contextlib.suppress(ConnectionResetError):
+            while chunk := await reader.read(65_536):
+                said += chunk
+    return said
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request has little time to arrive."""
+    monkeypatch.setattr(connection, "REQUEST_S", 0.05)
+
+
+PIECES = {
+    "a request line": HEAD[:5],
+    "a head": HEAD,
+    "a head without its body": HEAD + LENGTH,
+    "half a body": HEAD + LENGTH + BODY[:20],
+    "a chunk": HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{....\r\n",
+    "a second request": GET + HEAD + LENGTH,
+}
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("piece", PIECES.values(), ids=PIECES.keys())
+async def test_a_request_that_never_ends_is_hung_up_on(gateway: Gateway, piece: bytes):
+    async with connected(gateway) as (reader, writer):
+        writer.write(piece)
+        await hung_up(reader)
+    assert gateway.visitors == []
+    assert (await gateway.beacon(make_beacon())).status_code == 204
+
+
+async def test_a_request_that_drips_is_hung_up_on_in_time(gateway: Gateway, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(connection, "REQUEST_S", 0.2)
+    async with connected(gateway) as (reader, writer):
+        ended = asyncio.create_task(hung_up(reader))
+        with contextlib.suppress(ConnectionError):
+            for byte in HEAD + LENGTH + BODY:
+                if ended.done():
+                    break
+                writer.write(bytes([byte]))
+                await asyncio.sleep(0.01)
+        assert await ended == b""
+    assert gateway.visitors == []
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_request_in_pieces_that_arrives_in_time_is_answered_and_its_connection_kept(gateway: Gateway):
+    async with connected(gateway) as (reader, writer):
+        for _ in range(2):
+            for piece in (HEAD[:10], HEAD[10:] + LENGTH, BODY[:30], BODY[30:]):
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0)
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
+            await asyncio.sleep(0.1)
+    assert len(gateway.events) == 1
+    assert gateway.events[0]["duplicates"] == 1
+
+
+async def test_a_connection_on_which_nothing_comes_is_kept_as_long_as_an_idle_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(app, "KEEP_ALIVE_S", 0.05)
+    async with running_gateway(make_settings(tmp_path)) as gateway, connected(gateway) as (reader, _):
+        assert await hung_up(reader) == b""
+
+
+async def test_a_head_that_never_ends_is_refused_before_it_fills_the_memory(gateway: Gateway):
+    async with connected(gateway) as (reader, writer):
+        sent = 0
+        with contextlib.suppress(ConnectionError):
+            writer.write(HEAD + b"X-Long: ")
+            while not reader.at_eof() and sent < 64 * MAX_HEAD_BYTES:
+                writer.write(b"x" * 8192)
+                await writer.drain()
+                sent += 8192
+                await asyncio.sleep(0)
+        assert sent < 64 * MAX_HEAD_BYTES
+        assert (await hung_up(reader))[:12] in (b"HTTP/1.1 400", b"")
+    assert (await gateway.beacon(make_beacon())).status_code == 204
+
+
+async def test_a_long_head_below_the_limit_is_taken_in_pieces_too(gateway: Gateway):
+    async with connected(gateway) as (reader, writer):
+        writer.write(HEAD + b"Cookie: a=" + b"x" * (MAX_HEAD_BYTES - 2000))
+        await writer.drain()
+        await asyncio.sleep(0.02)
+        writer.write(b"\r\n" + LENGTH + BODY)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
+
+
+async def test_a_few_requests_sent_ahead_are_answered_in_order(gateway: Gateway):
+    async with connected(gateway) as (reader, writer):
+        writer.write(GET + HEAD + LENGTH + BODY + GET)
+        for status in (b"200", b"204", b"200"):
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.split(b" ")[1] == status
+            if status == b"200":
+                await reader.readexactly(3)
+    assert len(gateway.events) == 1
+
+
+async def test_requests_without_end_sent_ahead_are_refused(gateway: Gateway):
+    async with connected(gateway) as (reader, writer):
+        writer.write(GET * 10_000)
+        said = await hung_up(reader)
+    assert said.count(b"HTTP/1.1 200") <= MAX_PIPELINED + 1
+    assert b"HTTP/1.1 400" in said
+
+
+async def test_two_hundred_slow_clients_take_nobody_down(gateway: Gateway):
+    async with contextlib.AsyncExitStack() as slow:
+        for number in range(200):
+            _, writer = await slow.enter_async_context(connected(gateway))
+            writer.write([HEAD[:30], HEAD + LENGTH + BODY[:9], b""][number % 3])
+        async with asyncio.timeout(5):
+            answers = await asyncio.gather(*(gateway.beacon(make_beacon()) for _ in range(50)))
+    assert {answer.status_code for answer in answers} == {204}
+    assert len(gateway.events) == 50
+
+
+def test_a_request_has_as_long_as_the_caddyfile_gives_it():
+    caddyfile = (Path(__file__).parents[2] / "Caddyfile").read_text()
+    assert f"read_body {REQUEST_S:.0f}s" in caddyfile
