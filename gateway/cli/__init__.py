@@ -10,5 +10,6 @@ from gateway.cli import setting_up as setting_up
 from gateway.cli import running as running
 from gateway.cli import looking_after as looking_after
 from gateway.cli import events as events
+from gateway.cli import keeping as keeping
 
 __all__ = ["app", "main"]

@@ -7,6 +7,8 @@ Called by `gateway.store.Store` and its writer. What differs between the two is 
 from __future__ import annotations
 
 import contextlib
+import logging
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +19,12 @@ from gateway.store import postgresql, sqlite
 from gateway.store.sql import Cursor
 from gateway.store.tables import metadata
 
+log = logging.getLogger(__name__)
+
 MIGRATIONS = Path(__file__).parent / "migrations"
+
+MOVING = "moving "
+"""How the revision of a database begins that `gateway.store.copy` has not filled to the end."""
 
 
 class TryAgain(StoreUnavailable):
@@ -99,8 +106,10 @@ def migrate(engine: Engine) -> None:
     with only_unavailable(engine), _alone(engine):
         with engine.connect().execution_options(writes=True) as connection, connection.begin():
             revision = _find_revision(connection)
+        if revision and revision.startswith(MOVING):
+            raise StoreUnavailable("the database is only half moved here: run tag-gateway move again, it goes on")
         if revision != newest_revision():
-            _upgrade(engine)
+            _upgrade(engine, revision)
 
 
 @contextlib.contextmanager
@@ -131,8 +140,11 @@ def _find_revision(connection: Connection) -> str | None:
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
-def _upgrade(engine: Engine) -> None:
-    """Alembic is imported only here: a gateway that is up to date need not hold it in memory."""
+def _upgrade(engine: Engine, revision: str | None) -> None:
+    """The schema is the newest: each migration is one transaction, so a killed one leaves the revision before it.
+
+    Alembic is imported only here: a gateway that is up to date need not hold it in memory.
+    """
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError
@@ -140,7 +152,10 @@ def _upgrade(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["engine"] = engine
+    started_s = time.monotonic()
+    log.warning("bringing the database from revision %s to %s: a large one takes minutes", revision, newest_revision())
     try:
         command.upgrade(config, "head")
     except CommandError as error:
         raise StoreUnavailable(f"the database is of a newer version than this program: {error}") from None
+    log.warning("the database is up to date, after %.1f s", time.monotonic() - started_s)

@@ -1,0 +1,121 @@
+"""`tag-gateway backup` and `restore`: a SQLite database as a file, taken while the gateway runs and put back when not.
+
+Called by `gateway.cli`; what is in the file is `gateway.store.backup`'s.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy import make_url
+
+from gateway.errors import CommandError
+from gateway.ops.progress import showing
+from gateway.settings import Settings
+from gateway.store.backup import check_file, copy_file
+from gateway.store.sqlite import Lock
+
+
+def back_up(settings: Settings, out: Path, now_ms: int) -> int:
+    """The file holds everything that was answered before, on disk and for its owner alone; its size in bytes.
+
+    Raises: CommandError when there is such a file, or none can be made; StoreUnavailable.
+    """
+    source = _find_database(settings)
+    if not source.is_file():
+        raise CommandError(f"there is no database at {source} yet")
+    with _filling(out) as part, showing(100, "percent") as advance:
+        percent = 0
+
+        def tell(remaining: int, total: int) -> None:
+            nonlocal percent
+            before, percent = percent, 100 - 100 * remaining // max(total, 1)
+            advance(out.name, percent - before)
+
+        copy_file(source, part, now_ms, tell)
+    return out.stat().st_size
+
+
+def restore(settings: Settings, file: Path, now_ms: int) -> Path | None:
+    """The file's content is the database; what was there has another name, which is returned if there was any.
+
+    Raises: CommandError when there is no such file, StoreLocked while a gateway runs, StoreUnavailable when the file is
+    damaged or another program's.
+    """
+    database = _find_database(settings)
+    if not file.is_file():
+        raise CommandError(f"there is no file {file}")
+    check_file(file)
+    database.parent.mkdir(parents=True, exist_ok=True)
+    lock = Lock(database)
+    try:
+        with _making(database) as part:
+            shutil.copyfile(file, part)
+            _sync(part)
+            kept = _set_aside(database, now_ms)
+            part.replace(database)
+    finally:
+        lock.release()
+    return kept
+
+
+def _find_database(settings: Settings) -> Path:
+    if not settings.storage.is_sqlite:
+        raise CommandError("storage.url is PostgreSQL, which has its own tools: see docs/operations.md")
+    return Path(make_url(settings.storage.url.get_secret_value()).database or "")
+
+
+def _set_aside(database: Path, now_ms: int) -> Path | None:
+    """Nothing has the database's name. Its WAL goes with it: SQLite would apply it to whatever comes in its place."""
+    kept = database.with_name(f"{database.name}.before-{now_ms}")
+    for end in ("-shm", "-wal", ""):
+        with contextlib.suppress(FileNotFoundError):
+            database.with_name(database.name + end).rename(kept.with_name(kept.name + end))
+    return kept if kept.exists() else None
+
+
+@contextlib.contextmanager
+def _filling(out: Path) -> Iterator[Path]:
+    """A file that gets this name when all of it is on disk, unless another has it by then."""
+    if out.exists():
+        raise CommandError(f"--out: {out} exists already, and a backup never overwrites: name another")
+    with _making(out) as part:
+        yield part
+        _sync(part)
+        try:
+            os.link(part, out)
+        except OSError as error:
+            raise CommandError(f"--out: {out} cannot be written: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def _making(path: Path) -> Iterator[Path]:
+    """A new file beside this one, for its owner alone; gone afterwards where it kept its name, and the folder on disk.
+
+    Raises: CommandError when the folder takes no file, or is full.
+    """
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}") from None
+    os.close(descriptor)
+    part = Path(name)
+    try:
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    """What this file or folder holds is on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
