@@ -20,6 +20,8 @@ CHUNK = 50_000
 _MANY = "WITH RECURSIVE many(n) AS (SELECT ? UNION ALL SELECT n + 1 FROM many WHERE n < ?)"
 _ID = "printf('%s%020x', substr({0}, 1, 12), n)"
 """An id of the same millisecond as its model's, in the order of its number."""
+_FIRST = f"SELECT id FROM visitors WHERE store_id = '{STORE}' ORDER BY id LIMIT 1"
+_EVENT = f"events WHERE store_id = '{STORE}' AND event_id = 'model'"
 
 
 def make_models(folder: Path) -> None:
@@ -44,11 +46,11 @@ def fill(database: Path, *, visitors: int = 0, events: int = 0, due_ms: int = 0)
 
 def add_visitors(cursor: Cursor, start: int, end: int) -> None:
     """The visitors of these numbers are there, each found by an anchor too."""
-    of_model = "(SELECT min(id) FROM visitors)"
+    of_model = f"store_id = '{STORE}' AND {{}} = ({_FIRST})"
     visitor = {"id": _ID.format("id")}
-    _copy(cursor, "visitors", VISITOR, visitor, f"visitors WHERE id = {of_model}", start, end)
+    _copy(cursor, "visitors", VISITOR, visitor, f"visitors WHERE {of_model.format('id')}", start, end)
     link = {"digest": "printf('%s%024x', substr(digest, 1, 8), n)", "visitor_id": _ID.format("visitor_id")}
-    _copy(cursor, "links", LINK, link, f"links WHERE kind = 'cart' AND visitor_id = {of_model}", start, end)
+    _copy(cursor, "links", LINK, link, f"links WHERE kind = 'cart' AND {of_model.format('visitor_id')}", start, end)
 
 
 def add_events(cursor: Cursor, start: int, end: int, due_ms: int = 0) -> None:
@@ -60,9 +62,9 @@ def add_events(cursor: Cursor, start: int, end: int, due_ms: int = 0) -> None:
         "visitor_id": _ID.format("visitor_id"),
         "body": f"replace(body, '\"model\"', '\"' || {number} || '\"')",
     }
-    _copy(cursor, "events", EVENT, event, "events WHERE event_id = 'model'", start, end)
+    _copy(cursor, "events", EVENT, event, _EVENT, start, end)
     waiting = {"id": _ID.format("id"), "due_ms": str(due_ms), "attempts": "0", "lease": "NULL", "maybe_sent_ms": "NULL"}
-    _copy(cursor, "outbox", OUTBOX, waiting, "events WHERE event_id = 'model'", start, end)
+    _copy(cursor, "outbox", OUTBOX, waiting, _EVENT, start, end)
 
 
 def _copy(
@@ -77,10 +79,10 @@ def write_cookies(database: Path, path: Path, visitors: Sequence[int]) -> Path:
     """A file with the Cookie headers of the visitors of these numbers."""
     tokens = Tokens([SECRET])
     with contextlib.closing(sqlite3.connect(database)) as connection:
-        statement = f"{_MANY} SELECT first_seen_ms, {_ID.format('id')} FROM visitors, many WHERE id = (SELECT min(id) FROM visitors)"
-        rows = [connection.execute(statement, (number, number)).fetchone() for number in visitors]
-    signed = (
-        (tokens.sign_visitor(STORE, VisitorToken(id_, ms)), tokens.sign_companion(STORE, id_)) for ms, id_ in rows
-    )
+        model, first_ms = connection.execute(_FIRST.replace("SELECT id", "SELECT id, first_seen_ms")).fetchone()
+    ids = [f"{model[:12]}{number:020x}" for number in visitors]
+    signed = [
+        (tokens.sign_visitor(STORE, VisitorToken(id_, first_ms)), tokens.sign_companion(STORE, id_)) for id_ in ids
+    ]
     path.write_text("\n".join(f"_tgv={visitor}; _tgc={companion}" for visitor, companion in signed))
     return path

@@ -103,7 +103,7 @@ def report(turns: Sequence[Turn], peak_mb: float) -> Measured:
             f"{ratio:.2f} ({cpu_us:.0f} of {sqlite_us:.0f} µs)", f"≤ {AGAINST_SQLITE:g}", ratio <= AGAINST_SQLITE,
         ),
         Row("PostgreSQL's own CPU for a beacon, in its processes", f"{database_us:.0f} µs"),
-        Row("ingest on PostgreSQL, sharing two cores with it and the client", f"{rps:,.0f} requests/s; {errors} errors"),
+        Row("ingest on PostgreSQL, on two cores with it and the client", f"{rps:,.0f} requests/s; {errors} errors"),
         Row("peak memory at full load on PostgreSQL", f"{peak_mb:.0f} MB", f"≤ {PEAK_MB:g} MB", peak_mb <= PEAK_MB),
     ]  # fmt: skip
     figures = {

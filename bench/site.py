@@ -103,7 +103,7 @@ def build_beacon(*event_ids: str, first: str | None = None, **changes: Any) -> d
     """A beacon that looks at a product once for each of these ids."""
     properties = {
         "content_type": "product", "currency": "EUR", "value": 20.0,
-        "contents": [{"content_id": "44012345678901", "content_name": "Organic cotton tee", "price": 20.0, "quantity": 1}],
+        "contents": [{"content_id": "44012345678901", "content_name": "Cotton tee", "price": 20.0, "quantity": 1}],
     }  # fmt: skip
     events = [
         {"event": "ViewContent", "event_id": one, "pixel": "fired", "properties": properties} for one in event_ids
