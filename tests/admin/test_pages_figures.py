@@ -114,7 +114,7 @@ async def test_match_keys_say_how_many_carried_each_and_why_not(month: Reader):
     words = read_words((await month.get("/admin/match-keys?days=90")).text)
     accepted = count(month, "fate = 'accepted'")
     carried = count(month, "fate = 'accepted' AND traits & 2 <> 0")
-    assert f"Click id (ttclid) {100 * carried / accepted:.1f}% {accepted - carried} See the reasons" in words
+    assert f"See the reasons below. {100 * carried / accepted:.1f}% {accepted - carried} " in words
     assert "Landed without a click The landing was seen and had no click id" in words
     assert "because their visitors had given no consent" in words
 
