@@ -18,7 +18,7 @@ from gateway.model.outcome import Dropped
 from gateway.model.words import DROPS, SOURCES
 from gateway.store.alerts import Trouble, find_troubles
 from gateway.store.reports import OverviewReport, Scope, report_overview
-from gateway.store.reports.overview import Delay, Flow, FlowStep
+from gateway.store.reports.overview import Delay, Flow, FlowStep, report_totals
 from gateway.store.rollups import DAY_MS, HOUR_MS
 
 SLOW_MS = 300_000
@@ -46,17 +46,18 @@ async def show(view: View) -> Mapping[str, Any]:
     """The overview of the chosen time, beside the same span before."""
     scope = view.scope()
 
-    def find(connection: Connection) -> tuple[OverviewReport, OverviewReport, list[Trouble]]:
-        past = report_overview(connection, to_span_before(scope, view.days))
+    def find(connection: Connection) -> tuple[OverviewReport, tuple[Flow, Flow], list[Trouble]]:
+        past = report_totals(connection, to_span_before(scope, view.days))
         return report_overview(connection, scope), past, find_troubles(connection)
 
-    report, past, troubles = await view.store.read(find)
+    report, (past_events, past_purchases), troubles = await view.store.read(find)
     span = name_span(view.days)
     return {
         "report": report,
         "status": find_status(view, report, troubles),
         "changes": {
-            name: compare(getattr(report, name), getattr(past, name), span) for name in ("events", "purchases")
+            "events": compare(report.events, past_events, span),
+            "purchases": compare(report.purchases, past_purchases, span),
         },
         "half_within": find_delay(report.delays, 0.5),
         "most_within": find_delay(report.delays, 0.95),

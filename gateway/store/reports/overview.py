@@ -109,6 +109,12 @@ def report_overview(connection: Connection, scope: Scope) -> OverviewReport:
     )
 
 
+def report_totals(connection: Connection, scope: Scope) -> tuple[Flow, Flow]:
+    """All events of this scope, and the purchases among them: what another time is compared with."""
+    kinds = _read_kinds(connection, scope)
+    return _add(kinds), _add([row for row in kinds if row.event == "Purchase"])
+
+
 def _read_kinds(connection: Connection, scope: Scope) -> Sequence[Row[Any]]:
     """The sums of the whole time for each store, pixel, event and source."""
     kind = [flow_hours.c[name] for name in ("store_id", "pixel_code", "event", "source")]
