@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Engine, PoolProxiedConnection, exc, inspect, text
 
@@ -56,17 +57,20 @@ def is_sqlite(engine: Engine) -> bool:
 
 def begin(engine: Engine, connection: PoolProxiedConnection) -> Cursor:
     """A writing transaction has begun, or will with the first statement; PostgreSQL's driver sees to that."""
+    cursor = _wrap(engine, connection)
     if is_sqlite(engine):
-        cursor: Cursor = connection.cursor()
         cursor.execute(sqlite.BEGIN, ())
-        return cursor
-    return postgresql.Cursor(connection.cursor())
+    return cursor
 
 
 def open_cursor(connection: Connection) -> Cursor:
     """A cursor for the statements of `gateway.store.sql` on a reading connection."""
-    cursor: Cursor = connection.connection.cursor()
-    return cursor if is_sqlite(connection.engine) else postgresql.Cursor(cursor)
+    return _wrap(connection.engine, connection.connection)
+
+
+def _wrap(engine: Engine, connection: Any) -> Cursor:
+    cursor: Cursor = connection.cursor(sqlite.Cursor) if is_sqlite(engine) else postgresql.Cursor(connection.cursor())
+    return cursor
 
 
 @contextlib.contextmanager

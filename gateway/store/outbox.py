@@ -65,7 +65,7 @@ def settle(cursor: Cursor, store_id: str, lease: str, settlements: Sequence[Sett
         cursor.execute(sql.LEAVE_OUTBOX, (store_id, _to_json(ids)))
     for back, ids in backs.items():
         cursor.execute(sql.PUT_BACK, (*back, store_id, _to_json(ids), lease))
-    sql.add_rows(cursor, sql.ADD_ATTEMPTS, [_attempt_row(store_id, one) for one in settlements if one.verdict])
+    cursor.insert(sql.ADD_ATTEMPTS, [_attempt_row(store_id, one) for one in settlements if one.verdict])
     count_failures(cursor, store_id, settlements)
 
 

@@ -44,7 +44,7 @@ def record_all(cursor: Cursor, receipts: Sequence[Receipt]) -> list[Recorded]:
 
 def _record(cursor: Cursor, receipts: Sequence[Receipt], tally: Tally) -> list[Recorded]:
     visitors = Visitors(cursor, tally)
-    visitors.fetch([(receipt.store_id, receipt.known_id) for receipt in receipts if receipt.known_id])
+    visitors.fetch(receipts)
     found = [_take(cursor, visitors, receipt) for receipt in receipts]
     visitors.write()
     recorded = _queue_events(cursor, receipts, found, tally)
@@ -96,7 +96,7 @@ def _queue_events(cursor: Cursor, receipts: Sequence[Receipt], found: list[Recor
     twin_ids = {draft.row[1] for draft in twins}
     fresh = [draft for draft in drafts if draft.queued.fate is None and draft.row[1] not in twin_ids]
     if fresh:
-        sql.add_rows(cursor, sql.ADD_OUTBOX, [_outbox_row(draft) for draft in fresh])
+        cursor.insert(sql.ADD_OUTBOX, [_outbox_row(draft) for draft in fresh])
     late = over + [draft for draft in twins if not _absorb_twin(cursor, draft)]
     queued_of, late_of = (Counter(draft.position for draft in some) for some in (fresh, late))
     _count_drafts(tally, [draft for draft in drafts if draft.row[1] not in twin_ids], twins, late)
@@ -195,7 +195,7 @@ def _add_events(cursor: Cursor, drafts: Sequence[_Draft]) -> list[_Draft]:
     """The rows of these are in `events`; those whose row was not taken, because another stood under the same key."""
     if not drafts:
         return []
-    if sql.add_rows(cursor, sql.ADD_EVENTS, [draft.row for draft in drafts]) == len(drafts):
+    if cursor.insert(sql.ADD_EVENTS, [draft.row for draft in drafts]) == len(drafts):
         return []
 
     def is_stored(draft: _Draft) -> bool:

@@ -31,5 +31,5 @@ def requeue(cursor: Cursor, store_id: str, expires_ms: Mapping[str, int], now_ms
     uncount_ends(cursor, store_id, json.dumps([row[0] for row in ended]))
     cursor.executemany(_REOPEN, [(expires_ms[row[0]], store_id, row[0]) for row in ended])
     waiting = [(store_id, id_, pixel_code, now_ms, 0, None, maybe_sent_ms) for id_, pixel_code, maybe_sent_ms in ended]
-    sql.add_rows(cursor, sql.ADD_OUTBOX, waiting)
+    cursor.insert(sql.ADD_OUTBOX, waiting)
     return len(ended)

@@ -18,7 +18,6 @@ from gateway.model.browser import read_agent
 from gateway.model.names import PAGE_VIEW, STANDARD_EVENTS
 from gateway.model.outcome import Fate
 from gateway.model.visitor import Sighting
-from gateway.store import sql
 from gateway.store.receipt import FoundBy, Settlement
 from gateway.store.sql import Cursor, Insert
 from gateway.store.tables import cookie_hours, drop_hours, flow_hours
@@ -49,9 +48,7 @@ def adding(table: Table, *counted: str) -> Insert:
     """An INSERT that adds to the row that is there."""
     keys = [column.name for column in table.primary_key]
     added = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in counted)
-    marks = ", ".join("?" * (len(keys) + len(counted)))
-    head = f"INSERT INTO {table.name} ({', '.join((*keys, *counted))})"
-    return Insert(f"{head} VALUES", f"({marks})", f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {added}")
+    return Insert(table, (*keys, *counted), f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {added}")
 
 
 _RECEIVED = ("received", "merged", "late", *(fate.value for fate in Fate))
@@ -93,7 +90,7 @@ def _add(
     cursor: Cursor, into: Insert, columns: Sequence[str], counts: Mapping[tuple[Any, ...], Mapping[str, int]]
 ) -> None:
     if counts:
-        sql.add_rows(cursor, into, [(*key, *(counts[key].get(name, 0) for name in columns)) for key in sorted(counts)])
+        cursor.insert(into, [(*key, *(counts[key].get(name, 0) for name in columns)) for key in sorted(counts)])
 
 
 def to_age(days: int) -> str:
@@ -104,7 +101,7 @@ def to_age(days: int) -> str:
 def add_drops(cursor: Cursor, drops: Mapping[tuple[str, int, str, str], int]) -> None:
     """These events were dropped. Shape: keyed by store, hour, source and reason."""
     if drops:
-        sql.add_rows(cursor, _ADD_DROPS, [(*key, SLOT, drops[key]) for key in sorted(drops)])
+        cursor.insert(_ADD_DROPS, [(*key, SLOT, drops[key]) for key in sorted(drops)])
 
 
 _COUNTED = frozenset({Fate.REJECTED, Fate.EXPIRED})

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
+from sqlalchemy import Table
+
 from gateway.store.tables import attempts, events, links, outbox, visitors
 
 VISITOR = tuple(column.name for column in visitors.columns)
@@ -29,41 +31,22 @@ class Cursor(Protocol):
     def executemany(self, statement: str, parameters: Sequence[Sequence[Any]], /) -> Any: ...
     def fetchone(self) -> Any: ...
     def fetchall(self) -> Sequence[Any]: ...
+    def insert(self, into: Insert, rows: Sequence[Sequence[Any]], /) -> int:
+        """The rows are inserted, in few steps however many; how many were taken."""
+        ...
 
 
 class Insert(NamedTuple):
-    """An INSERT that takes any number of rows: what stands before them, one row's marks, what stands behind."""
+    """An INSERT that takes any number of rows: into which table, which columns, and what stands behind the rows."""
 
-    head: str
-    row: str
+    table: Table
+    columns: tuple[str, ...]
     tail: str = ""
 
-
-ROWS_AT_ONCE = 32
-"""Rows of one INSERT. The driver keeps each length as a statement of its own, so there must not be many lengths."""
-
-
-def add_rows(cursor: Cursor, into: Insert, rows: Sequence[Sequence[Any]]) -> int:
-    """The rows are inserted; how many were taken.
-
-    Many in one statement, because the driver lets go of the interpreter's lock at every step, and a busy event loop
-    gives it back late: row by row, the writer would mostly wait.
-    """
-    taken = 0
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        part = rows[start : start + ROWS_AT_ONCE]
-        marks = ", ".join([into.row] * len(part))
-        cursor.execute(f"{into.head} {marks} {into.tail}", [value for row in part for value in row])
-        taken += cursor.rowcount
-    return taken
-
-
-def _into(table: str, columns: tuple[str, ...], tail: str = "") -> Insert:
-    return Insert(f"INSERT INTO {table} ({', '.join(columns)}) VALUES", f"({', '.join('?' * len(columns))})", tail)
-
-
-def _insert(table: str, columns: tuple[str, ...]) -> str:
-    return " ".join(_into(table, columns)).rstrip()
+    @property
+    def head(self) -> str:
+        """What stands before the rows."""
+        return f"INSERT INTO {self.table.name} ({', '.join(self.columns)})"
 
 
 FIND_VISITOR = f"SELECT {', '.join(VISITOR)} FROM visitors WHERE store_id = ? AND id = ?"  # noqa: S608 - names of ours
@@ -71,23 +54,28 @@ FIND_VISITORS = f"""
     SELECT json_group_array(json_array({", ".join(VISITOR)})) FROM visitors
     WHERE (store_id, id) IN (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))"""  # noqa: S608 - names of ours
 """Many visitors in one step of the driver, as JSON: see `add_rows`."""
-ADD_VISITOR = _insert("visitors", VISITOR)
+ADD_VISITORS = Insert(visitors, VISITOR)
 CHANGE_VISITOR = f"UPDATE visitors SET {', '.join(name + ' = ?' for name in VISITOR[2:])} WHERE store_id = ? AND id = ?"  # noqa: S608 - names of ours
 
-FIND_LINK = "SELECT visitor_id FROM links WHERE store_id = ? AND kind = ? AND digest = ?"
-ADD_LINK = _insert("links", LINK) + " ON CONFLICT (store_id, kind, digest) DO NOTHING"
-PUT_LINK = (
-    _insert("links", LINK)
-    + """
+FIND_LINK = "SELECT visitor_id, click_ms FROM links WHERE store_id = ? AND kind = ? AND digest = ?"
+FIND_LINKS = """
+    SELECT json_group_array(json_array(store_id, kind, digest, visitor_id, click_ms)) FROM links
+    WHERE (store_id, kind, digest) IN (SELECT
+        json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(?))"""
+ADD_LINKS = Insert(links, LINK, "ON CONFLICT (store_id, kind, digest) DO NOTHING")
+PUT_LINKS = Insert(
+    links,
+    LINK,
+    """
     ON CONFLICT (store_id, kind, digest) DO UPDATE
     SET visitor_id = excluded.visitor_id, click_ms = excluded.click_ms, linked_ms = excluded.linked_ms
     WHERE excluded.click_ms >= links.click_ms
-      AND (excluded.visitor_id <> links.visitor_id OR excluded.click_ms > links.click_ms)"""
+      AND (excluded.visitor_id <> links.visitor_id OR excluded.click_ms > links.click_ms)""",
 )
 """The newest click wins the anchor; a link that says nothing new is not written again."""
 
-ADD_EVENTS = _into("events", EVENT, "ON CONFLICT (store_id, pixel_code, event, event_id) DO NOTHING")
-ADD_OUTBOX = _into("outbox", OUTBOX)
+ADD_EVENTS = Insert(events, EVENT, "ON CONFLICT (store_id, pixel_code, event, event_id) DO NOTHING")
+ADD_OUTBOX = Insert(outbox, OUTBOX)
 
 FIND_TWIN_VISITOR = """
     SELECT visitor_id FROM events WHERE store_id = ? AND pixel_code = ? AND event = ? AND event_id = ?"""
@@ -135,7 +123,7 @@ LEAVE_OUTBOX = "DELETE FROM outbox WHERE store_id = ? AND id IN (SELECT value FR
 SETTLE_EVENTS = """
     UPDATE events SET fate = ?, reason = ?, settled_ms = ?, maybe_sent_ms = ?
     WHERE store_id = ? AND id IN (SELECT value FROM json_each(?)) AND fate IS NULL"""
-ADD_ATTEMPTS = _into("attempts", ATTEMPT, "ON CONFLICT (store_id, id, attempted_ms) DO NOTHING")
+ADD_ATTEMPTS = Insert(attempts, ATTEMPT, "ON CONFLICT (store_id, id, attempted_ms) DO NOTHING")
 
 HASTEN = "UPDATE outbox SET due_ms = ? WHERE store_id = ? AND pixel_code = ? AND due_ms > ?"
 

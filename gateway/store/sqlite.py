@@ -9,12 +9,15 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 
 from gateway.errors import StoreLocked, StoreUnavailable
+from gateway.store.sql import Insert
 
 BEGIN = "BEGIN IMMEDIATE"
 """How a writing transaction begins: it has the write lock at once, and never has to give up half-way."""
@@ -28,6 +31,34 @@ PRAGMAS = (
     "PRAGMA wal_autocheckpoint = 4000",
     "PRAGMA journal_size_limit = 67108864",
 )
+
+
+ROWS_AT_ONCE = 32
+"""Rows of one INSERT. The driver keeps each length as a statement of its own, so there must not be many lengths."""
+
+
+class Cursor(sqlite3.Cursor):
+    """The driver's own cursor, which inserts many rows in few steps."""
+
+    def insert(self, into: Insert, rows: Sequence[Sequence[Any]]) -> int:
+        """The rows are inserted; how many were taken.
+
+        Many in one statement, because the driver lets go of the interpreter's lock at every step, and a busy event loop
+        gives it back late: row by row, the writer would mostly wait.
+        """
+        taken = 0
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            part = rows[start : start + ROWS_AT_ONCE]
+            self.execute(build_insert(into, len(part)), [value for row in part for value in row])
+            taken += self.rowcount
+        return taken
+
+
+@lru_cache(maxsize=512)
+def build_insert(into: Insert, count: int) -> str:
+    """The INSERT of so many rows."""
+    marks = f"({', '.join('?' * len(into.columns))})"
+    return f"{into.head} VALUES {', '.join([marks] * count)} {into.tail}"
 
 
 def open_engine(url: str) -> Engine:

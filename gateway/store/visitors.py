@@ -6,7 +6,7 @@ Called by `gateway.store.record`. A visitor looked up once is kept, so that rece
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import structs
@@ -23,6 +23,9 @@ from gateway.store.sql import Cursor
 
 Found = tuple[FoundBy, Visitor | None]
 """Whom something led to, and what; NEW with nobody."""
+LinkKey = tuple[str, str, str]
+Link = tuple[str, int]
+"""The visitor's id that an anchor leads to, and when their click was: the newest wins."""
 
 
 class Visitors:
@@ -34,16 +37,32 @@ class Visitors:
         self._visitors: dict[tuple[str, str], Visitor | None] = {}
         self._new_visitors: dict[tuple[str, str], None] = {}
         self._changed_visitors: dict[tuple[str, str], None] = {}
-        self._unlinked: set[tuple[str, str, str]] = set()
+        self._links: dict[LinkKey, Link | None] = {}
+        self._new_links: dict[LinkKey, int] = {}
+        self._changed_links: dict[LinkKey, int] = {}
 
-    def fetch(self, keys: Sequence[tuple[str, str]]) -> None:
-        """The visitors of these keys are at hand, or known to be none."""
-        if len(keys) <= 1:  # one alone is found as well when it is needed
-            return
-        self._cursor.execute(sql.FIND_VISITORS, (json.dumps(keys),))
-        self._visitors.update(dict.fromkeys(keys))
-        for row in json.loads(self._cursor.fetchone()[0]):
-            self._visitors[row[0], row[1]] = rows.to_visitor(row)
+    def fetch(self, receipts: Sequence[Receipt]) -> None:
+        """The visitors and links that these receipts name are at hand, or known to be none.
+
+        One alone is found as well when it is needed.
+        """
+        visitors = {(one.store_id, one.known_id): None for one in receipts if one.known_id}
+        links: dict[LinkKey, Link | None] = {
+            (receipt.store_id, anchor.kind, anchor.digest): None for receipt in receipts for anchor in receipt.anchors
+        }
+        if len(visitors) > 1:
+            self._visitors.update(visitors)
+            for row in self._find_all(sql.FIND_VISITORS, visitors):
+                self._visitors[row[0], row[1]] = rows.to_visitor(row)
+        if len(links) > 1:
+            self._links.update(links)
+            for store_id, kind, digest, *link in self._find_all(sql.FIND_LINKS, links):
+                self._links[store_id, kind, digest] = (link[0], link[1])
+
+    def _find_all(self, statement: str, keys: Iterable[tuple[str, ...]]) -> list[Any]:
+        self._cursor.execute(statement, (json.dumps(list(keys)),))
+        found: list[Any] = json.loads(self._cursor.fetchone()[0])
+        return found
 
     def take(self, receipt: Receipt) -> Recorded:
         """The receipt's visitor as it will stand after this transaction, or why there is none."""
@@ -105,12 +124,14 @@ class Visitors:
                 yield FoundBy(anchor.kind), found
 
     def _at(self, store_id: str, anchor: Anchor) -> Visitor | None:
-        key = (store_id, anchor.kind, anchor.digest)
-        self._cursor.execute(sql.FIND_LINK, key)
-        row = self._cursor.fetchone()
-        if not row:
-            self._unlinked.add(key)
-        return self._visitor(store_id, row[0]) if row else None
+        link = self._link((store_id, anchor.kind, anchor.digest))
+        return self._visitor(store_id, link[0]) if link else None
+
+    def _link(self, key: LinkKey) -> Link | None:
+        if key not in self._links:
+            self._cursor.execute(sql.FIND_LINK, key)
+            self._links[key] = self._cursor.fetchone()
+        return self._links[key]
 
     def _visitor(self, store_id: str, visitor_id: str) -> Visitor | None:
         key = (store_id, visitor_id)
@@ -140,28 +161,37 @@ class Visitors:
         return updated
 
     def _link_anchors(self, receipt: Receipt, visitor: Visitor) -> None:
-        """The receipt's anchors lead to this visitor, or to one with a newer click.
+        """The receipt's anchors lead to this visitor, or to one with a newer click."""
+        click_ms = visitor.click.at_ms if visitor.click else 0
+        for anchor in receipt.anchors:
+            key = (receipt.store_id, anchor.kind, anchor.digest)
+            known = self._link(key)
+            if known and (click_ms < known[1] or (visitor.id == known[0] and click_ms == known[1])):
+                continue
+            self._links[key] = (visitor.id, click_ms)
+            changed = self._new_links if known is None or key in self._new_links else self._changed_links
+            changed[key] = receipt.sighting.at_ms
+
+    def write(self) -> None:
+        """Every new and changed visitor and link is in the database.
 
         Raises: TryAgain when an anchor that led nowhere is another node's by now, and so perhaps the visitor: that is
         how two first beacons of one browser become one visitor wherever they arrive.
         """
-        click_ms = visitor.click.at_ms if visitor.click else 0
-        for anchor in receipt.anchors:
-            key = (receipt.store_id, anchor.kind, anchor.digest)
-            is_ours = key in self._unlinked
-            link = (*key, visitor.id, click_ms, receipt.sighting.at_ms)
-            self._cursor.execute(sql.ADD_LINK if is_ours else sql.PUT_LINK, link)
-            if is_ours and not self._cursor.rowcount:
-                raise TryAgain("another node met this visitor at the same moment")
-            self._unlinked.discard(key)
-
-    def write(self) -> None:
-        """Every new and changed visitor is in the database."""
         if self._new_visitors:
-            self._cursor.executemany(sql.ADD_VISITOR, [self._row(key) for key in self._new_visitors])
+            self._cursor.insert(sql.ADD_VISITORS, [self._row(key) for key in self._new_visitors])
         if self._changed_visitors:
             changed = [self._row(key) for key in self._changed_visitors]
             self._cursor.executemany(sql.CHANGE_VISITOR, [(*row[2:], *row[:2]) for row in changed])
+        if self._new_links and self._write_links(sql.ADD_LINKS, self._new_links) < len(self._new_links):
+            raise TryAgain("another node met this visitor at the same moment")
+        if self._changed_links:
+            self._write_links(sql.PUT_LINKS, self._changed_links)
+
+    def _write_links(self, into: sql.Insert, linked_ms: Mapping[LinkKey, int]) -> int:
+        """In one order on every node, so that two never wait in a circle."""
+        links = [(*key, *(self._links[key] or ()), linked_ms[key]) for key in sorted(linked_ms)]
+        return self._cursor.insert(into, links)
 
     def _row(self, key: tuple[str, str]) -> tuple[Any, ...]:
         visitor = self._visitors[key]

@@ -17,6 +17,7 @@ from gateway.model.visitor import Click, Identity, Sighting
 from gateway.store import Receipt, Recorded
 from gateway.store.receipt import Anchor, AnchorKind, Queued
 from gateway.store.record import record_all
+from gateway.store.sqlite import Cursor
 from tests.store.samples import NOW_MS, PIXEL, STORE, make_event
 
 few = st.integers(0, 3)
@@ -75,7 +76,7 @@ def copy_of(migrated: Path) -> Iterator[sqlite3.Cursor]:
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as memory:
         with contextlib.closing(sqlite3.connect(migrated)) as file:
             file.backup(memory)
-        yield memory.cursor()
+        yield memory.cursor(Cursor)
 
 
 def read_all(cursor: sqlite3.Cursor) -> list[tuple[object, ...]]:

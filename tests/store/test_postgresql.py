@@ -153,7 +153,7 @@ async def test_what_postgresql_cannot_hold_takes_no_neighbour_down(store: Store,
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert [getattr(result, "queued", type(result).__name__) for result in results] == [
         1,
-        "DataError",
+        "UntranslatableCharacter",
         "ProgramLimitExceeded",
         1,
     ]
