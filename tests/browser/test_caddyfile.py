@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.app import KEEP_ALIVE_S
+from gateway.app import DELIVERY_STOP_S, KEEP_ALIVE_S, REQUESTS_STOP_S
 from gateway.intake.beacon import MAX_BYTES
 from tests.browser.caddy import CADDYFILE, adapt, find_caddy
 
@@ -49,3 +49,12 @@ def test_idle_connections_end_before_the_gateway_ends_them(config: dict[str, Any
 def test_bodies_are_limited_above_what_the_gateway_takes(config: dict[str, Any]) -> None:
     (limit,) = handlers(config, "request_body")
     assert MAX_BYTES < limit["max_size"] <= 1_000_000
+
+
+def test_what_is_asked_waits_for_a_gateway_that_restarts_and_may_be_asked_again(config: dict[str, Any]) -> None:
+    (proxy,) = handlers(config, "reverse_proxy")
+    (limit,) = handlers(config, "request_body")
+    balancing = proxy["load_balancing"]
+    assert balancing["try_duration"] / 1e9 > REQUESTS_STOP_S + DELIVERY_STOP_S + 2
+    assert {"method": ["GET", "POST"]} in balancing["retry_match"]
+    assert proxy["request_buffers"] >= limit["max_size"]
