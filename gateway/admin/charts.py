@@ -66,14 +66,40 @@ class Chart(Struct, frozen=True):
     svg: Markup
 
 
+class Quick:
+    """Makes a pygal chart draw in half the time, and otherwise the same."""
+
+    def __getattribute__(self, name: str) -> Any:
+        """What is known while drawing comes first, as in pygal, which asks itself four times over for each answer."""
+        state = object.__getattribute__(self, "__dict__").get("state")
+        if state is None or name not in state.__dict__ or name.startswith("__") or name == "state":
+            return object.__getattribute__(self, name)
+        return getattr(state, name)
+
+    def _tooltip_data(self, node: Any, value: str, _x: float, _y: float, _class: str = "", xlabel: str = "") -> None:
+        """One note is left at the value, first in its element as titles must be, and not four for pygal's script."""
+        note = self.svg.node(node, "desc")
+        note.text = f"{xlabel or ''}\n{value}"
+        node.remove(note)
+        node.insert(0, note)
+
+
+class QuickBars(Quick, StackedBar):  # type: ignore[misc]
+    """Bars upon each other."""
+
+
+class QuickLines(Quick, Line):  # type: ignore[misc]
+    """Lines."""
+
+
 def draw_bars(plan: Plan) -> Chart:
     """A bar for each label, one series upon the other."""
-    return _draw(StackedBar, plan, max((sum(value or 0 for value in column) for column in _columns(plan)), default=0))
+    return _draw(QuickBars, plan, max((sum(value or 0 for value in column) for column in _columns(plan)), default=0))
 
 
 def draw_lines(plan: Plan) -> Chart:
     """A line for each series over the labels; where it has no value, it is broken."""
-    return _draw(Line, plan, max((value or 0 for column in _columns(plan) for value in column), default=0))
+    return _draw(QuickLines, plan, max((value or 0 for column in _columns(plan) for value in column), default=0))
 
 
 def find_ticks(top: float) -> list[float]:
@@ -145,13 +171,11 @@ def _is_kept(element: Any) -> bool:
 
 
 def _tell_values(group: Any, name: str) -> None:
-    """What pygal notes of each value for its script becomes the title that browsers show by themselves."""
-    for element in list(group.iter()):
-        notes = {note.get("class"): note.text for note in list(element) if str(note.tag).endswith("desc")}
-        for note in [note for note in list(element) if str(note.tag).endswith("desc")]:
-            element.remove(note)
-        if "value" in notes:
-            _add(element, "title", f"{notes.get('x_label', '')} \u00b7 {name}: {notes['value']}")
+    """What is noted of each value becomes the title that browsers show by themselves."""
+    for note in [element for element in group.iter() if str(element.tag).endswith("desc")]:
+        label, _, value = (note.text or "").partition("\n")
+        note.tag = note.tag.replace("desc", "title")
+        note.text = f"{label} \u00b7 {name}: {value}"
 
 
 def _tell(root: Any, plan: Plan) -> None:
