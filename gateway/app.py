@@ -199,6 +199,7 @@ def run_server(settings: Settings, *, deliver: bool = True) -> None:
     server = build_server(settings, deliver=deliver)
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it once more after an orderly stop: that is exit 0
     gc.freeze()  # what was built so far stays for good: the collector need not walk it again and again
+    gc.set_threshold(10_000, 20, 50)  # a request makes hundreds of objects, and no cycles
     server.run()
 
 

@@ -53,7 +53,7 @@ FIND_VISITOR = f"SELECT {', '.join(VISITOR)} FROM visitors WHERE store_id = ? AN
 FIND_VISITORS = f"""
     SELECT json_group_array(json_array({", ".join(VISITOR)})) FROM visitors
     WHERE (store_id, id) IN (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))"""  # noqa: S608 - names of ours
-"""Many visitors in one step of the driver, as JSON: see `add_rows`."""
+"""Many visitors in one step of the driver, as JSON: see `gateway.store.sqlite.Cursor`."""
 ADD_VISITORS = Insert(visitors, VISITOR)
 CHANGE_VISITOR = f"UPDATE visitors SET {', '.join(name + ' = ?' for name in VISITOR[2:])} WHERE store_id = ? AND id = ?"  # noqa: S608 - names of ours
 

@@ -58,8 +58,8 @@ class Writer:
     def start(self) -> None:
         """Jobs are taken from now on."""
         self._loop = asyncio.get_running_loop()
-        self._thread.start()
         self._is_open = True
+        self._thread.start()
 
     async def stop(self) -> None:
         """Every job handed in before is answered, later ones are refused, and the writing connection is closed."""
@@ -90,7 +90,7 @@ class Writer:
         return result
 
     def _submit(self, work: Receipt | Callable[[Cursor], Any]) -> asyncio.Future[Any]:
-        if self._loop is None or not self._is_open or not self._thread.is_alive():
+        if self._loop is None or not self._is_open:
             raise StoreUnavailable("the writer is not running")
         if self._jobs.qsize() >= QUEUE_LIMIT:
             raise StoreUnavailable("more is waiting to be written than the database takes")
@@ -100,12 +100,15 @@ class Writer:
 
     def _run(self) -> None:
         is_open = True
-        while is_open:
-            batch, is_open = self._collect()
-            if batch:
-                self._answer(batch, self._commit(batch))
-        self._let_go()
-        self._engine.dispose()
+        try:
+            while is_open:
+                batch, is_open = self._collect()
+                if batch:
+                    self._answer(batch, self._commit(batch))
+        finally:
+            self._is_open = False
+            self._let_go()
+            self._engine.dispose()
 
     def _collect(self) -> tuple[list[_Job], bool]:
         """All that waits now, at least one job; False with it when no more will come."""

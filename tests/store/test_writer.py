@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import exc
 
 from gateway.errors import StoreUnavailable
+from gateway.model.outcome import Fate
 from gateway.store import Store, writer
 from gateway.store.tables import events, outbox, visitors
 from tests.store.samples import LANE, NOW_MS, STORE, at_commit, busy, make_event, make_receipt, read_rows, settled
@@ -204,7 +205,7 @@ async def test_receipts_and_delivery_share_a_transaction(store: Store):
     with at_commit(lambda: commits.append(1)):
         async with busy(store):
             tasks = await start_all(
-                store.settle(STORE, "lease", [settled(claimed, fate="accepted")]),
+                store.settle(STORE, "lease", [settled(claimed, fate=Fate.ACCEPTED)]),
                 store.record(make_receipt(make_event())),
             )
         await asyncio.gather(*tasks)
