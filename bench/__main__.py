@@ -14,7 +14,7 @@ from importlib import import_module
 from bench.load import find_wrk
 from bench.table import progress, publish
 
-MEASURES = ("ingest", "postgresql", "drain", "full", "journey", "start")
+MEASURES = ("ingest", "postgresql", "drain", "full", "journey", "start", "dashboard")
 
 
 def main() -> None:

@@ -29,7 +29,8 @@ from bench.site import PIXEL, SQLITE, STORE, Server, find_port, running_tiktok, 
 from bench.table import Measured, Plot, Row, progress, run_alone
 from gateway.store.database import migrate, open_engine
 
-PAGES = ("overview", "recovered", "orders", "match-keys", "cookies", "failures", "live")
+FIGURES = ("overview", "recovered", "orders", "match-keys", "cookies")
+PAGES = (*FIGURES, "failures", "live")
 PERIODS = (1, 7, 30, 90)
 SHOWN_BY = {"overview": 200.0}
 SEARCH_MS, KEPT = 100.0, 0.9
@@ -62,8 +63,9 @@ def measure(quick: bool) -> Measured:
         gateway.process.wait_idle()
         pages = {name: [time_page(reader, name, days, size.loads) for days in PERIODS] for name in PAGES}
         searches = {kind: time_searches(reader, texts, size.loads) for kind, texts in list_searches(size).items()}
+        cpu_ms = find_cpu_ms(gateway, reader, size.loads)
         shares, busy_ms = take_turns(gateway, reader, write_cookies(gateway, folder / "cookies"), size)
-        return report(size, pages, searches, shares, busy_ms)
+        return report(size, pages, searches, cpu_ms, shares, busy_ms)
 
 
 def fill(folder: Path, size: Size) -> None:
@@ -118,6 +120,14 @@ def time_ms(load: Callable[[], httpx.Response]) -> float:
     return (time.perf_counter() - started_s) * 1000
 
 
+def find_cpu_ms(gateway: Server, reader: httpx.Client, times: int) -> float:
+    """What one load of a page of figures takes of the gateway's core, the pages in turn. Units: milliseconds."""
+    before_s = gateway.process.cpu_s
+    for _, name in itertools.product(range(times), FIGURES):
+        reader.get(f"/admin/{name}").raise_for_status()
+    return (gateway.process.cpu_s - before_s) / (times * len(FIGURES)) * 1000
+
+
 def list_searches(size: Size) -> dict[str, Iterator[str]]:
     """What is looked for in the ledger, by what it is; never the same twice in a row."""
     chance = random.Random(5)
@@ -155,7 +165,7 @@ def looking(reader: httpx.Client) -> Iterator[list[float]]:
     is_over = threading.Event()
 
     def look() -> None:
-        for name in itertools.cycle(("overview", "recovered", "orders", "match-keys", "cookies")):
+        for name in itertools.cycle(FIGURES):
             taken_ms.append(time_ms(lambda name=name: reader.get(f"/admin/{name}")))
             if is_over.wait(max(0.0, 1 - taken_ms[-1] / 1000)):
                 return
@@ -173,6 +183,7 @@ def report(
     size: Size,
     pages: dict[str, list[float]],
     searches: dict[str, float],
+    cpu_ms: float,
     shares: Sequence[float],
     busy_ms: Sequence[float],
 ) -> Measured:
@@ -187,12 +198,15 @@ def report(
             "share of the ingest rate left while a page is loaded every second",
             f"{kept:.2f} ({min(shares):.2f} to {max(shares):.2f})", f"≥ {KEPT}", kept >= KEPT,
         ),
+        Row("CPU of a page of figures, of the 1,000 ms that a core has each second", f"{cpu_ms:.0f} ms"),
         Row("a page meanwhile, at full load", f"{median(busy_ms):.0f} ms, {max(busy_ms):.0f} ms at most"),
     ]  # fmt: skip
     figures = {f"{name.replace('-', '_')}_ms": max(taken) for name, taken in pages.items()}
     series = {f"{days} d": [taken[place] for taken in pages.values()] for place, days in enumerate(PERIODS)}
     plot = Plot("A page's time, by the period it shows", "ms", list(pages), series)
-    return Measured("dashboard", rows, figures | {"search_ms": slowest_ms, "ingest_kept": kept}, plot)
+    return Measured(
+        "dashboard", rows, figures | {"search_ms": slowest_ms, "page_cpu_ms": cpu_ms, "ingest_kept": kept}, plot
+    )
 
 
 def _tell(taken: Sequence[float]) -> str:

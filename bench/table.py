@@ -20,7 +20,7 @@ import pygal
 from pygal.style import CleanStyle
 
 RESULTS = Path(__file__).parent / "results"
-ORDER = ("ingest", "postgresql", "drain", "full", "journey", "start", "soak")
+ORDER = ("ingest", "postgresql", "drain", "full", "journey", "start", "dashboard", "soak")
 
 
 class Row(NamedTuple):
