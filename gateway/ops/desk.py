@@ -55,6 +55,10 @@ class Desk:
         self._store = store
         self._clock = clock
 
+    async def leads(self) -> bool:
+        """Whether what is done on schedule is this node's to do. Raises: StoreUnavailable."""
+        return await self._store.leads()
+
     async def run(self, errand: Errand) -> AsyncIterator[Report]:
         """The errand is done, for one store after the other; its reports, as they come."""
         for store_id in errand.store_ids:

@@ -51,7 +51,7 @@ class Retention:
         await self._sleep(FIRST_S)
         while True:
             try:
-                swept = await self.sweep()
+                swept = await self.sweep() if await self._store.leads() else {}
                 if told := ", ".join(f"{count} {what}" for what, count in swept.items()):
                     log.info("let go of what is old: %s", told)
             except Exception:  # whatever it was, tomorrow is another day

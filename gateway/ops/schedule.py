@@ -37,8 +37,10 @@ async def keep_reconciled(
 
 
 async def _heal(desk: Desk, errand: Reconcile) -> None:
-    """What was missing is queued; trouble is told, and tried again next time."""
+    """What was missing is queued, by one of the nodes; trouble is told, and tried again next time."""
     try:
+        if not await desk.leads():
+            return
         async for report in desk.run(errand):
             match report:
                 case Trouble(store_id=store_id, sentence=sentence):

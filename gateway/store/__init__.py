@@ -16,6 +16,7 @@ from gateway.errors import StoreUnavailable
 from gateway.store import outbox, sql
 from gateway.store.database import is_sqlite, migrate, only_unavailable, open_cursor, open_engine
 from gateway.store.drops import Drops
+from gateway.store.leader import Leader
 from gateway.store.receipt import Claimed, Receipt, Recorded, Settlement
 from gateway.store.sqlite import Lock
 from gateway.store.writer import Writer
@@ -45,6 +46,7 @@ class Store:
         self._writer = Writer(open_engine(url, writes=True))
         self._signals: dict[Lane, asyncio.Event] = {}
         self._drops = Drops(self._writer.run)
+        self._leader = Leader(self._engine)
 
     async def start(self, now_ms: int) -> None:
         """Ready to record; what a dead predecessor had claimed is due again, once its lease ends where nodes share."""
@@ -56,6 +58,7 @@ class Store:
         """Everything handed in is on disk, and another process may open the database."""
         await self._drops.stop()
         await self._writer.stop()
+        await asyncio.to_thread(self._leader.resign)
         self._let_go()
 
     def _let_go(self) -> None:
@@ -121,6 +124,10 @@ class Store:
                 return work(connection)
 
         return await asyncio.to_thread(run)
+
+    async def leads(self) -> bool:
+        """Whether this process is to do what one of all need do. Raises: StoreUnavailable."""
+        return await asyncio.to_thread(self._leader.leads)
 
     async def check(self) -> None:
         """The database takes a write right now. Raises: StoreUnavailable with the reason."""

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from gateway.errors import StoreUnavailable
 from gateway.model.event import User
 from gateway.store import Receipt, Recorded, Store, writer
 from gateway.store.erase import erase_visitor
@@ -213,3 +214,25 @@ async def test_nodes_may_start_together_on_an_empty_database(postgres: Server):
     assert len(await read_rows(nodes[0], events)) == 3
     for node in nodes:
         await node.stop()
+
+
+async def test_one_of_the_nodes_leads_until_it_ends(nodes: tuple[Store, Store]):
+    one, other = nodes
+    assert await one.leads()
+    assert not await other.leads()
+    assert await one.leads()
+    await one.stop()
+    assert await other.leads()
+
+
+async def test_who_leads_and_loses_the_database_gives_way(nodes: tuple[Store, Store], url: str):
+    one, other = nodes
+    assert await one.leads()
+    with psycopg.connect(url, autocommit=True) as operator:
+        operator.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+        )
+    assert await other.leads()
+    with pytest.raises(StoreUnavailable):
+        await one.leads()
+    assert not await one.leads()
