@@ -4,7 +4,7 @@ PYTHON := $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint types unit static bench lock clean
+.PHONY: demo test lint types unit static bench soak simulate lock clean
 
 demo: .venv/runtime
 	$(BIN)/tag-gateway demo
@@ -28,8 +28,14 @@ static: .venv/dev
 	$(BIN)/python -m tests.minified
 
 bench: .venv/dev
-	$(BIN)/python -m bench
 	$(BIN)/python -m bench.webhooks
+	$(BIN)/python -m bench
+
+soak: .venv/dev
+	$(BIN)/python -m bench.soak
+
+simulate: .venv/dev
+	$(BIN)/python -m bench.simulate
 
 lock:
 	$(BIN)/python -m pip install --quiet uv
