@@ -2,7 +2,7 @@
 
 Takes one day, minute by minute: stores of very different sizes in three parts of the world, each with its evenings, its
 sudden bursts, and all of it times the factor of the year's busiest day. Stores are dealt to cells, a cell being one
-PostgreSQL and the nodes before it; a cell has enough when no minute fills it beyond `ROOM` with one node to spare. It is
+PostgreSQL and its nodes; a cell has enough when no minute fills it beyond `ROOM` with one node to spare. It is
 then run through the same day with half of its nodes gone in the worst hour, to see how long browsers keep their events.
 """
 
