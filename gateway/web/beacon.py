@@ -17,7 +17,7 @@ from gateway.settings import StoreSettings
 from gateway.signals.metrics import Tally
 from gateway.web.answers import Answer, Headers, Receive, Scope, Send, send_answer, to_error
 from gateway.web.cookies import clear_cookies, set_cookies
-from gateway.web.hits import read_body, read_client, read_hit, to_header_map
+from gateway.web.hits import Hold, read_body, read_client, read_hit, to_header_map
 from gateway.web.limiter import Limiter
 
 _ALLOW = b"POST, OPTIONS"
@@ -56,8 +56,9 @@ class BeaconEndpoint:
             raise Forbidden("origin: not one of this store")
         self._limiter.check(read_client(scope))
         hit = read_hit(scope, headers)
-        body = await read_body(receive, headers, MAX_BYTES)
-        received = await self._intake.receive(body, hit, self._settings, Source.BEACON)
+        with Hold() as hold:
+            body = await read_body(receive, headers, MAX_BYTES, hold)
+            received = await self._intake.receive(body, hit, self._settings, Source.BEACON)
         answered = [_NO_STORE, *cors, *set_cookies(received, self._tokens, self._settings)]
         if received.dropped:
             answered.append((b"x-dropped", received.dropped.encode()))

@@ -18,7 +18,7 @@ from gateway.settings import StoreSettings
 from gateway.signals.metrics import Tally
 from gateway.web.answers import Answer, Headers, Receive, Scope, Send, send_answer, to_error, to_json
 from gateway.web.beacon import to_other_method
-from gateway.web.hits import read_body, read_client, read_hit, to_header_map
+from gateway.web.hits import Hold, read_body, read_client, read_hit, to_header_map
 from gateway.web.limiter import Limiter
 
 _CORS: Headers = [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", b"x-dropped, retry-after")]
@@ -53,8 +53,9 @@ class PixelEndpoint:
             raise Forbidden("origin: not one of this store")
         self._limiter.check(read_client(scope))
         hit = read_hit(scope, headers, with_cookies=False)
-        body = await read_body(receive, headers, MAX_BYTES)
-        received = await self._intake.receive(body, hit, self._settings, Source.PIXEL)
+        with Hold() as hold:
+            body = await read_body(receive, headers, MAX_BYTES, hold)
+            received = await self._intake.receive(body, hit, self._settings, Source.PIXEL)
         visitor = received.visitor
         told = {
             "visitor": self._tokens.sign_companion(self._settings.id, visitor.id) if visitor else None,

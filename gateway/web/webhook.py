@@ -35,7 +35,7 @@ from gateway.shopify.webhook import Webhook, parse_webhook
 from gateway.signals.metrics import Tally
 from gateway.store.receipt import WebhookNote
 from gateway.web.answers import Answer, Receive, Scope, Send, send_answer, to_error
-from gateway.web.hits import read_body, to_header_map, to_now_ms
+from gateway.web.hits import Hold, read_body, to_header_map, to_now_ms
 
 log = logging.getLogger(__name__)
 
@@ -71,12 +71,13 @@ class WebhookEndpoint:
         if scope["method"] != "POST":
             return Answer(405, [(b"allow", b"POST"), (b"content-length", b"0")])
         headers = to_header_map(scope)
-        body = await read_body(receive, headers, MAX_BYTES)
-        _check_sender(headers, body, shop)
-        webhook = parse_webhook(_text(headers, b"x-shopify-topic"), body)
-        delivery_id = _text(headers, b"x-shopify-webhook-id")[:_LONGEST_ID]
-        note = WebhookNote(delivery_id, webhook.topic[:_LONGEST_ID]) if delivery_id else None
-        await self._take(webhook, shop, note, to_now_ms())
+        with Hold() as hold:
+            body = await read_body(receive, headers, MAX_BYTES, hold)
+            _check_sender(headers, body, shop)
+            webhook = parse_webhook(_text(headers, b"x-shopify-topic"), body)
+            delivery_id = _text(headers, b"x-shopify-webhook-id")[:_LONGEST_ID]
+            note = WebhookNote(delivery_id, webhook.topic[:_LONGEST_ID]) if delivery_id else None
+            await self._take(webhook, shop, note, to_now_ms())
         return _OK
 
     async def _take(self, webhook: Webhook, shop: ShopifySettings, note: WebhookNote | None, now_ms: int) -> None:
