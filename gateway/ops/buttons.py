@@ -70,9 +70,10 @@ class Buttons:
 
 
 def _sum_up(tally: Tally, store_id: str) -> Iterator[str]:
-    if store_id not in tally.store_ids or not tally.count(store_id):
+    """How many orders stand where. Without any, and without trouble that was told, there were none."""
+    if store_id in tally.store_ids and tally.count(store_id):
+        for state in State:
+            if orders := tally.list_orders(store_id, state):
+                yield f"{len(orders)} {_TOLD[state]}."
+    elif not tally.exit_code:
         yield "No order changed in this time."
-        return
-    for state in State:
-        if orders := tally.list_orders(store_id, state):
-            yield f"{len(orders)} {_TOLD[state]}."

@@ -47,6 +47,14 @@ async def test_a_shop_that_does_not_answer_is_told_with_the_mend(stand: Stand):
         words = read_words((await reader.post("/admin/orders")).text)
     assert "It ended early:" in words
     assert "read_orders" in words
+    assert "No order changed" not in words
+
+
+async def test_a_time_without_orders_is_told(stand: Stand):
+    async with stand.serving() as gateway:
+        reader = Reader(gateway)
+        await reader.sign_in()
+        assert "No order changed in this time." in read_words((await reader.post("/admin/orders?days=1")).text)
 
 
 async def test_without_access_the_button_is_off_and_says_why(stand: Stand):

@@ -22,7 +22,7 @@ from gateway.store.reports.overview import Delay, Flow, FlowStep, report_totals
 from gateway.store.rollups import DAY_MS, HOUR_MS
 
 SLOW_MS = 300_000
-"""What waits longer than this waits for TikTok: a Purchase is held back for less, all else is sent at once."""
+"""What waits longer than this, and than a Purchase is held back, waits for TikTok."""
 
 _OUTCOMES: Sequence[tuple[str, int, Callable[[Flow], int]]] = (
     ("accepted by TikTok", GREEN, lambda flow: flow.accepted),
@@ -77,7 +77,8 @@ def find_status(view: View, report: OverviewReport, troubles: Sequence[Trouble])
     if mine:
         is_paused = any(cause.startswith("credentials") for cause in mine)
         return Status("bad", "Delivery is paused" if is_paused else "Something needs you", told)
-    if oldest_ms is not None and view.now_ms - oldest_ms > SLOW_MS:
+    held_ms = 1000 * view.backend.settings.delivery.purchase_hold_s
+    if oldest_ms is not None and view.now_ms - oldest_ms > SLOW_MS + held_ms:
         said = f"The oldest event came {to_ago(oldest_ms, view.now_ms)} and is tried again until TikTok takes it."
         return Status("warn", "Delivery is slow", (said, "Nothing is lost; Failures says what TikTok answers."))
     if not report.events.received:
