@@ -20,7 +20,7 @@ from gateway.store.database import MOVING, newest_revision, only_unavailable, op
 from gateway.store.tables import metadata
 
 PAGE = 5_000
-"""Rows of one transaction, and what a page may take in memory (measured: 5,000 events are 8 MB)."""
+"""Rows of one transaction: what an interruption costs, and what is in memory however many there are."""
 
 _PRIME = 1_000_003
 """Numbers are added up by what they leave over of this: sums of times would outgrow SQLite's integers."""
