@@ -1,7 +1,7 @@
 """One client's connection: how long it may take to send a request, and how much before one is complete.
 
 Given to uvicorn by `gateway.app`, which bounds idle connections alone. Behind the Caddyfile Caddy has bounds of its own
-(read_header, read_body, a head of 1 MB); these hold without a proxy as well, and cost a request that arrives in one
+(read_header, read_body, max_header_size); these hold without a proxy as well, and cost a request that arrives in one
 piece nothing but three calls.
 """
 

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.app import DELIVERY_STOP_S, KEEP_ALIVE_S, REQUESTS_STOP_S
 from gateway.intake.beacon import MAX_BYTES
+from gateway.web.connection import MAX_HEAD_BYTES, REQUEST_S
 from tests.browser.caddy import CADDYFILE, adapt, find_caddy
 
 
@@ -58,3 +59,10 @@ def test_what_is_asked_waits_for_a_gateway_that_restarts_and_may_be_asked_again(
     assert balancing["try_duration"] / 1e9 > REQUESTS_STOP_S + DELIVERY_STOP_S + 2
     assert {"method": ["GET", "POST"]} in balancing["retry_match"]
     assert proxy["request_buffers"] >= limit["max_size"]
+
+
+def test_slow_clients_and_long_heads_are_bounded_as_in_the_gateway(config: dict[str, Any]) -> None:
+    server = config["apps"]["http"]["servers"]["srv0"]
+    assert server["read_header_timeout"] / 1e9 <= REQUEST_S
+    assert server["read_timeout"] / 1e9 == REQUEST_S
+    assert server["max_header_bytes"] <= MAX_HEAD_BYTES
