@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from gateway.store.receipt import Anchor, AnchorKind
 
-_CACHED = 16_384
+_CACHED = 4_096
 _LONGEST = 128  # characters of a signed value; what is longer is not ours and not worth a cache entry
 
 

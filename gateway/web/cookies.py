@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from gateway.intake.identify import Cookies
 from gateway.intake.receive import Received
@@ -32,15 +33,15 @@ def set_cookies(received: Received, tokens: Tokens, settings: StoreSettings) -> 
     if visitor is None:
         return []
     token = VisitorToken(visitor.id, received.first_ms)
-    domain = settings.cookie_domain
+    domain = f"; Domain={settings.cookie_domain}"
     headers = [
         _set(VISITOR, tokens.sign_visitor(settings.id, token), 400, "; HttpOnly"),
-        _set(COMPANION, tokens.sign_companion(settings.id, visitor.id), 400, f"; Domain={domain}"),
+        _set(COMPANION, tokens.sign_companion(settings.id, visitor.id), 400, domain),
     ]
     if visitor.click:
-        headers.append(_set(TTCLID, visitor.click.ttclid, 90, f"; Domain={domain}"))
+        headers.append(_set(TTCLID, visitor.click.ttclid, 90, domain))
     if visitor.ttp:
-        headers.append(_set(TTP, visitor.ttp, 395, f"; Domain={domain}"))
+        headers.append(_set(TTP, visitor.ttp, 395, domain))
     return headers
 
 
@@ -51,6 +52,7 @@ def clear_cookies(settings: StoreSettings) -> Headers:
     return [_set(name, "", 0, scope) for name, scope in scopes]
 
 
+@lru_cache(4096)
 def _set(name: str, value: str, days: int, scope: str) -> tuple[bytes, bytes]:
     cookie = f"{name}={value}; Max-Age={days * DAY_S}; Path=/{scope}; Secure; SameSite=Lax"
     return (b"set-cookie", cookie.encode("latin-1"))
