@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.delivery import lane
 from gateway.demo.fake_tiktok import Mood
 from gateway.store.outbox import LEASE_MS
-from tests.delivery.rig import HOUR_S, PIXEL, START_MS, Delivery
+from tests.delivery.rig import HOUR_S, START_MS, Delivery
 
 DAY_S = 24 * HOUR_S
 LEASE_S = LEASE_MS / 1000
@@ -147,19 +146,3 @@ async def test_leases_of_the_dead_end_though_the_clock_was_set_back(delivery: De
     await delivery.look_thrice()
     delivery.clock.turn(LEASE_S)
     await all_arrive_once(delivery, "e-0", "e-1")
-
-
-async def test_two_deliverers_with_one_lease_send_nothing_twice(delivery: Delivery, monkeypatch: pytest.MonkeyPatch):
-    """Two that go by one name, as a copied process would: what one has claimed the other finds taken."""
-    monkeypatch.setattr(lane, "BATCH", 5)
-    monkeypatch.setattr(lane, "uuid7", lambda: type("SameForAll", (), {"hex": "the-same-lease"}))
-    await delivery.queue(*delivery.make_events(60))
-    delivery.start()
-    first = delivery.deliverer, delivery.running
-    delivery.start()
-    await delivery.settle_all(60)
-    first[0].stop()
-    await first[1]
-    assert sorted(delivery.tiktok.counts.values()) == [1] * 60
-    assert len(delivery.arrived(PIXEL)) == 60
-    assert await delivery.read_outbox() == []
