@@ -68,9 +68,9 @@ class Soaked(NamedTuple):
 
     @property
     def growth_mb_per_min(self) -> float:
-        """The slope of memory in the last life, its first third left out: a young process still fills its caches."""
+        """The slope of memory in the last life, its first half left out: a young process still fills its caches."""
         last = [one for one in self.samples if one.life == self.samples[-1].life]
-        settled = last[len(last) // 3 :]
+        settled = last[len(last) // 2 :]
         slope, _ = statistics.linear_regression([one.at_s / 60 for one in settled], [one.rss_mb for one in settled])
         return slope
 
