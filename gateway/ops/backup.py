@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from sqlalchemy import make_url
 from gateway.errors import CommandError
 from gateway.ops.progress import showing
 from gateway.settings import Settings
-from gateway.store.backup import check_file, copy_file
+from gateway.store.backup import copy_file, find_last_write_ms
 from gateway.store.sqlite import Lock
 
 
@@ -29,39 +28,42 @@ def back_up(settings: Settings, out: Path, now_ms: int) -> int:
     source = _find_database(settings)
     if not source.is_file():
         raise CommandError(f"there is no database at {source} yet")
-    with _filling(out) as part, showing(100, "percent") as advance:
-        percent = 0
-
-        def tell(remaining: int, total: int) -> None:
-            nonlocal percent
-            before, percent = percent, 100 - 100 * remaining // max(total, 1)
-            advance(out.name, percent - before)
-
-        copy_file(source, part, now_ms, tell)
+    with _filling(out) as part:
+        _copy(source, part, now_ms)
     return out.stat().st_size
 
 
 def restore(settings: Settings, file: Path, now_ms: int) -> Path | None:
     """The file's content is the database; what was there has another name, which is returned if there was any.
 
-    Raises: CommandError when there is no such file, StoreLocked while a gateway runs, StoreUnavailable when the file is
-    damaged or another program's.
+    Any database of a gateway's will do, one that was set aside with its WAL too. Raises: CommandError when there is no
+    such file, StoreLocked while a gateway runs, StoreUnavailable when the file is damaged or another program's.
     """
     database = _find_database(settings)
     if not file.is_file():
         raise CommandError(f"there is no file {file}")
-    check_file(file)
-    database.parent.mkdir(parents=True, exist_ok=True)
-    lock = Lock(database)
-    try:
-        with _making(database) as part:
-            shutil.copyfile(file, part)
-            _sync(part)
-            kept = _set_aside(database, now_ms)
-            part.replace(database)
-    finally:
-        lock.release()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_telling(database))
+        database.parent.mkdir(parents=True, exist_ok=True)
+        part = stack.enter_context(_making(database))
+        stack.callback(Lock(database).release)
+        _copy(file, part, find_last_write_ms(file))
+        kept = _set_aside(database, now_ms)
+        part.replace(database)
     return kept
+
+
+def _copy(source: Path, part: Path, sent_ms: int) -> None:
+    with showing(100, "percent") as advance:
+        percent = 0
+
+        def tell(remaining: int, total: int) -> None:
+            nonlocal percent
+            before, percent = percent, 100 - 100 * remaining // max(total, 1)
+            advance(source.name, percent - before)
+
+        copy_file(source, part, sent_ms, tell)
+    _sync(part)
 
 
 def _find_database(settings: Settings) -> Path:
@@ -84,25 +86,15 @@ def _filling(out: Path) -> Iterator[Path]:
     """A file that gets this name when all of it is on disk, unless another has it by then."""
     if out.exists():
         raise CommandError(f"--out: {out} exists already, and a backup never overwrites: name another")
-    with _making(out) as part:
+    with _telling(out), _making(out) as part:
         yield part
-        _sync(part)
-        try:
-            os.link(part, out)
-        except OSError as error:
-            raise CommandError(f"--out: {out} cannot be written: {error.strerror}") from None
+        os.link(part, out)
 
 
 @contextlib.contextmanager
 def _making(path: Path) -> Iterator[Path]:
-    """A new file beside this one, for its owner alone; gone afterwards where it kept its name, and the folder on disk.
-
-    Raises: CommandError when the folder takes no file, or is full.
-    """
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror}") from None
+    """A new file beside this one, for its owner alone; gone afterwards unless renamed, and the folder on disk."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(descriptor)
     part = Path(name)
     try:
@@ -110,6 +102,15 @@ def _making(path: Path) -> Iterator[Path]:
     finally:
         part.unlink(missing_ok=True)
     _sync(path.parent)
+
+
+@contextlib.contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """A folder that takes no file, or a disk that is full, leaves this block as a CommandError."""
+    try:
+        yield
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def _sync(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import sqlite3
@@ -182,11 +183,37 @@ async def test_what_a_restore_replaces_is_kept_whole(tmp_path: Path):
     assert stat.S_IMODE(gateway.database.stat().st_mode) == 0o600
 
 
+async def test_what_a_restore_has_set_aside_can_be_restored_itself(tmp_path: Path):
+    out = tmp_path / "gateway.backup"
+    await make_backup(tmp_path, out, now_ms(), "e-1")
+    async with running_process(tmp_path, "--no-deliver", consent="granted") as gateway:
+        await send(gateway, "e-2")
+        await end(gateway, signal.SIGKILL)
+    kept = restore(gateway.settings, out, now_ms())
+    assert kept
+    restore(gateway.settings, kept, now_ms())
+    assert read_ids(gateway.database) == {"e-1", "e-2"}
+    assert all(row["maybe_sent_ms"] for row in gateway.outbox)
+
+
+async def test_a_disk_that_is_full_leaves_the_database_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    out = tmp_path / "gateway.backup"
+    await make_backup(tmp_path, out, now_ms(), "e-1")
+
+    def fill_up(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("gateway.ops.backup.copy_file", fill_up)
+    with pytest.raises(CommandError, match="No space left"):
+        restore(make_settings(tmp_path), out, now_ms())
+    assert read_ids(tmp_path / "gateway.db") == {"e-1"}
+    assert not find_parts(tmp_path)
+
+
 async def test_a_restore_needs_no_database_to_replace(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     out = tmp_path / "gateway.backup"
     await make_backup(tmp_path, out, now_ms(), "e-1")
-    (tmp_path / "new").mkdir()
-    config = write_config(tmp_path / "new")
+    config = write_config(tmp_path, storage={"url": "sqlite:///new/gateway.db"})
     assert main(["restore", "--config", str(config), str(out)]) == 0
     assert capsys.readouterr().out.startswith(f"{out} is the database now\nNext: tag-gateway serve")
     assert read_ids(tmp_path / "new" / "gateway.db") == {"e-1"}
