@@ -8,7 +8,6 @@ from __future__ import annotations
 from enum import StrEnum
 from functools import lru_cache
 
-import user_agents
 from msgspec import Struct
 
 
@@ -53,6 +52,8 @@ def read_agent(user_agent: str) -> Agent:
     """What this user agent names, or that it names nothing. Cached: one parse costs about a millisecond."""
     if not user_agent:
         return Agent(Browser.UNKNOWN, is_bot=True)
+    import user_agents  # takes a third of a second: `gateway.app` sees to it once it serves
+
     parsed = user_agents.parse(user_agent)
     family = parsed.browser.family
     browser = next((one for prefix, one in _FAMILIES if family.startswith(prefix)), Browser.OTHER)
