@@ -67,16 +67,17 @@ def show(
     words. Ends with 1 when nothing is found. Only reads, beside a running gateway too.
     """
     from gateway.ops.errands import choose_stores
-    from gateway.ops.ledger import find, open_reader, show_dossier
+    from gateway.ops.ledger import find, open_reader, show_dossier, why_unknown
 
     settings = load_settings(config)
+    store_ids = [shop.id for shop in choose_stores(settings, store)]
     is_found = False
     with open_reader(settings) as reader:
-        for dossier in find(reader, settings, [shop.id for shop in choose_stores(settings, store)], what):
+        for dossier in find(reader, settings, store_ids, what):
             show_dossier(dossier)
             is_found = True
-    if not is_found:
-        typer.echo("nothing is known of this: no order, event, visitor or person of that name", err=True)
+        if not is_found:
+            typer.echo(why_unknown(reader, store_ids), err=True)
     return 0 if is_found else 1
 
 

@@ -10,6 +10,7 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from functools import partial
 
 from uuid_utils import uuid7
@@ -153,10 +154,7 @@ class LaneWorker:
 
     def _test_code(self) -> str | None:
         """The test code while it is valid: a forgotten one would hide every conversion (TikTok spec 8)."""
-        until = self._pixel.test_event_code_until
-        if self._pixel.test_event_code and until and self._clock() < until.timestamp() * 1000:
-            return self._pixel.test_event_code
-        return None
+        return self._pixel.test_code_at(datetime.fromtimestamp(self._clock() / 1000, UTC))
 
     async def _deliver(self, claimed: Sequence[Claimed], leased_ms: int) -> None:
         """Each claimed event is settled: kept back for a reason, or sent."""
@@ -181,8 +179,8 @@ class LaneWorker:
         while waiting and self._may_send():
             leased_ms = await self._renew(waiting, leased_ms)
             part = waiting.pop()
-            sent_ms = self._clock()
-            answer = await self._ask([not_ahead(one.event, sent_ms) for one in part])
+            sent_ms, test_code = self._clock(), self._test_code()
+            answer = await self._ask([not_ahead(one.event, sent_ms) for one in part], test_code)
             self._tally.answer(answer.verdict, (self._clock() - sent_ms) / 1000)
             if answer.verdict is Verdict.REJECT and len(part) > 1:
                 middle = len(part) // 2
@@ -191,7 +189,8 @@ class LaneWorker:
             self._heed(answer, sent_ms)
             now_ms = self._clock()
             due_ms = self._find_due_ms(now_ms)
-            await self._settle([after_answer(one, answer, sent_ms, now_ms, due_ms) for one in part])
+            is_test = bool(test_code)
+            await self._settle([after_answer(one, answer, sent_ms, now_ms, due_ms, is_test=is_test) for one in part])
             if answer.verdict is Verdict.ACCEPTED:
                 self._tally.arrive(now_ms - one.event.received_ms for one in part)
         if waiting:
@@ -215,9 +214,9 @@ class LaneWorker:
         await self._insist(lambda: self._store.renew(self.lane, self._lease, ids, now_ms))
         return now_ms
 
-    async def _ask(self, events: Sequence[Event]) -> Answer:
+    async def _ask(self, events: Sequence[Event], test_code: str | None) -> Answer:
         """What TikTok says to these events in one request."""
-        body = await asyncio.to_thread(build_request, self.lane[1], events, self._test_code())
+        body = await asyncio.to_thread(build_request, self.lane[1], events, test_code)
         return await self._client.send(self._pixel.access_token.get_secret_value(), body)
 
     def _heed(self, answer: Answer, sent_ms: int) -> None:

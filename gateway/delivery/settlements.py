@@ -6,6 +6,7 @@ from msgspec import structs
 
 from gateway.model.event import Event
 from gateway.model.outcome import Fate
+from gateway.model.words import AS_A_TEST
 from gateway.store import Claimed, Settlement
 from gateway.tiktok.answers import Answer, Verdict
 from gateway.tiktok.payload import check_event
@@ -53,9 +54,12 @@ def put_back(claimed: Claimed, now_ms: int, due_ms: int) -> Settlement:
     return Settlement(claimed.id, now_ms, due_ms=due_ms, attempts=claimed.attempts, maybe_sent_ms=claimed.maybe_sent_ms)
 
 
-def after_answer(claimed: Claimed, answer: Answer, sent_ms: int, now_ms: int, due_ms: int) -> Settlement:
+def after_answer(
+    claimed: Claimed, answer: Answer, sent_ms: int, now_ms: int, due_ms: int, *, is_test: bool = False
+) -> Settlement:
     """The settlement of one event of an answered request; REJECT is for an event that was alone in its request."""
     fate = {Verdict.ACCEPTED: Fate.ACCEPTED, Verdict.REJECT: Fate.REJECTED}.get(answer.verdict)
+    reasons = {Fate.ACCEPTED: AS_A_TEST if is_test else None, Fate.REJECTED: answer.message}
     maybe_sent_ms = claimed.maybe_sent_ms
     if not answer.is_known and maybe_sent_ms is None:
         maybe_sent_ms = sent_ms
@@ -63,7 +67,7 @@ def after_answer(claimed: Claimed, answer: Answer, sent_ms: int, now_ms: int, du
         id=claimed.id,
         at_ms=now_ms,
         fate=fate,
-        reason=answer.message if fate is Fate.REJECTED else None,
+        reason=reasons.get(fate) if fate else None,
         due_ms=due_ms,
         attempts=claimed.attempts + (answer.verdict is Verdict.RETRY),
         maybe_sent_ms=maybe_sent_ms,

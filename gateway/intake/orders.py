@@ -14,8 +14,9 @@ from gateway.intake.receive import expiry_ms
 from gateway.intake.tokens import Tokens
 from gateway.model.consent import ConsentMode
 from gateway.model.conversion import BuyerIds, Conversion, NotSent, OrderFacts, Reason, Reversal
-from gateway.model.event import Event, User
+from gateway.model.event import Event, Source, User
 from gateway.model.normalise import hash_external_id
+from gateway.model.outcome import Dropped
 from gateway.model.visitor import Click, Identity, Sighting
 from gateway.settings import DeliverySettings, StoreSettings
 from gateway.store import Receipt, Recorded, Store
@@ -67,6 +68,10 @@ class OrderIntake:
                 reversal=reversal,
             )
         )
+
+    def note_unsigned(self, settings: StoreSettings, now_ms: int) -> None:
+        """A webhook came in this shop's name that the shop did not sign; it is counted."""
+        self._store.note_dropped(settings.id, Source.WEBHOOK, Dropped.SIGNATURE, now_ms)
 
     def _hold_ms(self, event: Event | None) -> int:
         """A Purchase of somebody unknown waits for the browser that may still tell of it."""

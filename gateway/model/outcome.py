@@ -1,7 +1,8 @@
 """Outcome: the one final fate of everything the gateway received.
 
-Beacons that never become a stored event end in a Dropped reason, told to the client in `X-Dropped` and counted; stored
-events end in a Fate, kept with the event. The words here are those of the database, the metrics and the documentation.
+Beacons that never become a stored event end in a Dropped reason, told to the client in `X-Dropped` and counted, as is a
+webhook that its shop did not sign; stored events end in a Fate, kept with the event. The words here are those of the
+database, the metrics and the documentation.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ class Dropped(StrEnum):
     PAGE_VIEW = "page_view"  # the Pixel reported this page view itself; TikTok cannot deduplicate it (spec 4.1)
     DUPLICATE = "duplicate"  # already received, and already on its way
     NO_PIXEL = "no_pixel"  # no configured pixel takes this event
+    SIGNATURE = "signature"  # a webhook in the shop's name, signed with none of its secrets: answered 401
 
 
 class Fate(StrEnum):

@@ -12,7 +12,7 @@ from gateway.model.browser import Browser
 from gateway.model.dossier import Attempt, EventDossier, OrderDossier, VisitorDossier
 from gateway.model.event import PixelState, Source
 from gateway.model.outcome import Fate
-from gateway.model.words import BROWSERS, FATES, PIXEL_STATES, REASONS, SOURCES, VERDICTS, WAYS
+from gateway.model.words import BROWSERS, FATES, PIXEL_REFUSED, PIXEL_STATES, REASONS, SOURCES, VERDICTS, WAYS
 
 Line = tuple[str, str]
 """What it is about, and what there is to say."""
@@ -53,11 +53,21 @@ def tell_event(event: EventDossier, when: When = tell_time) -> Iterator[Line]:
 def tell_outcome(event: EventDossier, when: When = tell_time) -> str:
     """How the event ended, or when it is sent, in one sentence or two."""
     said = FATES[event.fate]
-    if event.fate is None and event.due_ms is not None:
-        said = f"It is on its way: it is sent at {when(event.due_ms)} or soon after."
-    if not event.reason or event.fate in (None, Fate.ACCEPTED):
+    if event.fate is None:
+        return _tell_wait(event, when)
+    if not event.reason:
         return said
+    if event.fate is Fate.ACCEPTED:
+        return f"{said.rstrip('.')} {event.reason}."
     return f"{said} The reason: {_REASONS.get(event.reason, event.reason).rstrip('.')}."
+
+
+def _tell_wait(event: EventDossier, when: When) -> str:
+    if event.attempts and event.attempts[-1].verdict == "pause":
+        return PIXEL_REFUSED
+    if event.due_ms is None:
+        return FATES[None]
+    return f"It is on its way: it is sent at {when(event.due_ms)} or soon after."
 
 
 def tell_attempt(attempt: Attempt, when: When = tell_time) -> str:
@@ -95,7 +105,7 @@ def tell_visitor(visitor: VisitorDossier, when: When = tell_time) -> Iterator[Li
         )
     yield "known by", ", ".join(visitor.known) or "nothing"
     choice = {True: "allowed", False: "refused", None: "not said"}[visitor.marketing]
-    said = f", told by {visitor.consent_source or 'nobody named'}" if visitor.consent_ms is not None else ""
+    said = f", told by {visitor.consent_source or 'the page'}" if visitor.consent_ms is not None else ""
     at = f" at {when(visitor.consent_ms)}" if visitor.consent_ms else ""
     yield "consent", f"Marketing is {choice}{said}{at}."
 
@@ -111,7 +121,7 @@ def _tell_consent(event: EventDossier) -> str:
             "Nobody had made a choice known, or it is not recorded; without consent where it is needed nothing is kept."
         )
     else:
-        said = f"Allowed when it was taken, told by {event.consent_source or 'nobody named'}."
+        said = f"Allowed when it was taken, told by {event.consent_source or 'the page'}."
     return said + (
         " The sale of data is refused: TikTok is told to use it in a limited way." if event.is_limited else ""
     )

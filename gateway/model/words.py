@@ -40,6 +40,7 @@ DROPS = {
     Dropped.PAGE_VIEW: "the Pixel reported this page view itself, and TikTok cannot tell two page views apart",
     Dropped.DUPLICATE: "it was received before, and has left already",
     Dropped.NO_PIXEL: "no configured pixel takes this event",
+    Dropped.SIGNATURE: "a webhook's signature fits none of `webhook_secrets`",
 }
 """Why something was not kept: after "Dropped, because"."""
 
@@ -84,6 +85,17 @@ BROWSERS = {
     Browser.OTHER: "another browser",
     Browser.UNKNOWN: "no browser known",
 }
+
+WEBHOOKS_REFUSED = (
+    "Shopify's webhooks are refused: their signature fits none of `webhook_secrets`. Copy the secret that stands below "
+    "their list in Shopify admin > Settings > Notifications > Webhooks, then restart."
+)
+
+PIXEL_REFUSED = "TikTok refuses the pixel's access token, and it waits until `access_token` is a valid one."
+
+NOTHING_COUNTS = "nothing of pixel {} counts before {}: a test_event_code is set"
+AS_A_TEST = "as a test event, which does not count"
+"""Why an accepted event is worth nothing; kept with it, as no later look at the settings could tell."""
 
 VERDICTS = {
     "accepted": "accepted",

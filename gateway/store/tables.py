@@ -283,7 +283,7 @@ cookie_hours = _hours("cookie_hours", ("browser",), *map(_count, COUNTED_COOKIES
 """Visitors who came back, each once a day (UTC): how many days old their cookie was, or what found them without it."""
 
 drop_hours = _hours("drop_hours", ("source", "reason"), _count("events"))
-"""Events of beacons that were deliberately not kept, by the reason told in `X-Dropped`; nearly exact."""
+"""Events of beacons, and webhooks, that were deliberately not kept, by their reason; nearly exact."""
 
 failure_hours = _hours(
     "failure_hours",

@@ -1,4 +1,7 @@
-"""How a store is doing, in a few numbers for the doctor. Changes nothing; looks at few rows however many there are."""
+"""How a store is doing, in a few numbers for the doctor and the dashboard.
+
+Changes nothing; looks at few rows however many there are.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ from collections.abc import Mapping
 from msgspec import Struct
 from sqlalchemy import Connection, func, select
 
+from gateway.model.outcome import Dropped
 from gateway.store.backlog import find_oldest_ms
-from gateway.store.tables import orders, visitors, webhooks
+from gateway.store.tables import drop_hours, orders, visitors, webhooks
 
 WEEK_MS = 7 * 86_400_000
 NEWEST = 20
@@ -19,6 +23,7 @@ class Vitals(Struct, frozen=True):
     """What a store's tables say.
 
     Units: Unix milliseconds; None for what never was. `oldest_ms` is when the longest waiting event came in.
+    `are_webhooks_refused` is what the function of that name finds.
     Shape: `orders` counts the last seven days' by why no Purchase was queued, those with one under the empty text.
     `visitors` are at most `NEWEST`, and `located` those of them whose address is known.
     """
@@ -26,13 +31,13 @@ class Vitals(Struct, frozen=True):
     oldest_ms: int | None = None
     last_webhook_ms: int | None = None
     orders: Mapping[str, int] = {}
+    are_webhooks_refused: bool = False
     visitors: int = 0
     located: int = 0
 
 
 def find_vitals(connection: Connection, store_id: str, now_ms: int) -> Vitals:
     """The numbers as they are now."""
-    last_ms = select(func.max(webhooks.c.received_ms)).where(webhooks.c.store_id == store_id)
     counts = (
         select(func.coalesce(orders.c.reason, ""), func.count())
         .where(orders.c.store_id == store_id, orders.c.placed_ms >= now_ms - WEEK_MS)
@@ -42,8 +47,23 @@ def find_vitals(connection: Connection, store_id: str, now_ms: int) -> Vitals:
     ips = list(connection.scalars(newest.order_by(visitors.c.last_seen_ms.desc()).limit(NEWEST)))
     return Vitals(
         oldest_ms=find_oldest_ms(connection, store_id),
-        last_webhook_ms=connection.scalar(last_ms),
+        last_webhook_ms=_find_last_webhook_ms(connection, store_id),
+        are_webhooks_refused=are_webhooks_refused(connection, store_id),
         orders={row[0]: row[1] for row in connection.execute(counts)},
         visitors=len(ips),
         located=sum(ip is not None for ip in ips),
     )
+
+
+def are_webhooks_refused(connection: Connection, store_id: str) -> bool:
+    """Whether one in the shop's name had a wrong signature, in an hour that began after the last good one came."""
+    unsigned = (drop_hours.c.store_id == store_id, drop_hours.c.reason == Dropped.SIGNATURE)
+    refused_ms = connection.scalar(select(func.max(drop_hours.c.hour_ms)).where(*unsigned))
+    return refused_ms is not None and refused_ms > (_find_last_webhook_ms(connection, store_id) or 0)
+
+
+def _find_last_webhook_ms(connection: Connection, store_id: str) -> int | None:
+    found: int | None = connection.scalar(
+        select(func.max(webhooks.c.received_ms)).where(webhooks.c.store_id == store_id)
+    )
+    return found

@@ -73,7 +73,7 @@ class WebhookEndpoint:
         headers = to_header_map(scope)
         with Hold() as hold:
             body = await read_body(receive, headers, MAX_BYTES, hold)
-            _check_sender(headers, body, shop)
+            self._check_sender(headers, body, shop)
             webhook = parse_webhook(_text(headers, b"x-shopify-topic"), body)
             delivery_id = _text(headers, b"x-shopify-webhook-id")[:_LONGEST_ID]
             note = WebhookNote(delivery_id, webhook.topic[:_LONGEST_ID]) if delivery_id else None
@@ -108,16 +108,21 @@ class WebhookEndpoint:
             case Shop():
                 log.warning("store %s: Shopify says that the app was uninstalled; its webhooks end here", store.id)
 
+    def _check_sender(self, headers: dict[bytes, bytes], body: bytes, shop: ShopifySettings) -> None:
+        """Raises: Unauthorized for a signature that is none of ours, Forbidden for another shop, Malformed for no body.
 
-def _check_sender(headers: dict[bytes, bytes], body: bytes, shop: ShopifySettings) -> None:
-    """Raises: Unauthorized for a signature that is none of ours, Forbidden for another shop, Malformed for no body."""
-    secrets = [secret.get_secret_value() for secret in shop.webhook_secrets]
-    if not is_signed(body, _text(headers, b"x-shopify-hmac-sha256"), secrets):
-        raise Unauthorized("the signature does not fit: compare [stores.shopify] webhook_secrets with the admin's")
-    if told := _text(headers, b"x-shopify-shop-domain"):
-        _check_shop(told, shop)
-    if not body:
-        raise Malformed("body: empty")
+        What comes unsigned in this shop's name is counted: most likely the secret is wrong, and orders are being lost.
+        """
+        secrets = [secret.get_secret_value() for secret in shop.webhook_secrets]
+        domain = _text(headers, b"x-shopify-shop-domain")
+        if not is_signed(body, _text(headers, b"x-shopify-hmac-sha256"), secrets):
+            if domain.strip().lower() == shop.shop:
+                self._orders.note_unsigned(self._settings, to_now_ms())
+            raise Unauthorized("the signature does not fit: compare [stores.shopify] webhook_secrets with the admin's")
+        if domain:
+            _check_shop(domain, shop)
+        if not body:
+            raise Malformed("body: empty")
 
 
 def _check_shop(domain: str, shop: ShopifySettings) -> None:

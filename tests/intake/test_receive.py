@@ -106,7 +106,7 @@ WAYS = {
 }
 
 
-OF_WEBHOOKS = {"erased"}
+OF_WEBHOOKS = {Dropped.SIGNATURE}
 
 
 async def test_every_reason_to_drop_a_beacon_is_told_in_the_header(tmp_path: Path):

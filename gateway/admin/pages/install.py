@@ -13,6 +13,7 @@ from gateway.admin.format import to_ago, to_count
 from gateway.admin.page import Page, View
 from gateway.admin.rendering import respond
 from gateway.model.event import Source
+from gateway.model.words import WEBHOOKS_REFUSED
 from gateway.store.reports import OverviewReport, report_overview
 from gateway.store.vitals import Vitals, find_vitals
 
@@ -66,6 +67,8 @@ def _tick_source(name: str, overview: OverviewReport, source: Source) -> Tick:
 
 def _tick_webhooks(vitals: Vitals, now_ms: int) -> Tick:
     last_ms = vitals.last_webhook_ms
+    if vitals.are_webhooks_refused:
+        return Tick("Shopify's webhooks arrive", False, WEBHOOKS_REFUSED)
     note = (
         f"the last one {to_ago(last_ms, now_ms)}" if last_ms else "none yet; Shopify's \u201cSend test\u201d sends one"
     )

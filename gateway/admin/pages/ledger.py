@@ -16,7 +16,9 @@ from gateway.admin.page import Page, View
 from gateway.model.dossier import Dossier, EventDossier
 from gateway.model.outcome import Fate
 from gateway.model.telling import Line, When, tell_event, tell_order, tell_visitor
+from gateway.model.words import WEBHOOKS_REFUSED
 from gateway.store.search import search
+from gateway.store.vitals import are_webhooks_refused
 from gateway.store.walk import Wanted
 
 MOST_OPEN = 3
@@ -48,7 +50,14 @@ async def show(view: View) -> Mapping[str, Any]:
         "accounts": tell(found, partial(_tell_time, view)),
         "found": found,
         "most_open": MOST_OPEN,
+        "why_unknown": await _find_why(view) if said.strip() and found == Dossier() else "",
     }
+
+
+async def _find_why(view: View) -> str:
+    """Why nothing may be known of an order, where somebody has to mend it."""
+    is_refused = await view.store.read(partial(are_webhooks_refused, store_id=view.shop.id))
+    return WEBHOOKS_REFUSED if is_refused else ""
 
 
 async def replay(view: View, form: Mapping[str, str]) -> str:

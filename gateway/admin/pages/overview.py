@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct, structs
@@ -15,11 +16,12 @@ from gateway.admin.page import Page, View
 from gateway.admin.steps import name_axis, name_span, name_steps
 from gateway.model.event import Source
 from gateway.model.outcome import Dropped
-from gateway.model.words import DROPS, SOURCES
+from gateway.model.words import DROPS, NOTHING_COUNTS, SOURCES, WEBHOOKS_REFUSED
 from gateway.store.alerts import Trouble, find_troubles
 from gateway.store.reports import OverviewReport, Scope, report_overview
 from gateway.store.reports.overview import Delay, Flow, FlowStep, report_totals
 from gateway.store.rollups import DAY_MS, HOUR_MS
+from gateway.store.vitals import are_webhooks_refused
 
 SLOW_MS = 300_000
 """What waits longer than this, and than a Purchase is held back, waits for TikTok."""
@@ -46,15 +48,16 @@ async def show(view: View) -> Mapping[str, Any]:
     """The overview of the chosen time, beside the same span before."""
     scope = view.scope()
 
-    def find(connection: Connection) -> tuple[OverviewReport, tuple[Flow, Flow], list[Trouble]]:
+    def find(connection: Connection) -> tuple[OverviewReport, tuple[Flow, Flow], list[Trouble], bool]:
         past = report_totals(connection, to_span_before(scope, view.days))
-        return report_overview(connection, scope), past, find_troubles(connection)
+        are_refused = are_webhooks_refused(connection, view.shop.id)
+        return report_overview(connection, scope), past, find_troubles(connection), are_refused
 
-    report, (past_events, past_purchases), troubles = await view.store.read(find)
+    report, (past_events, past_purchases), troubles, are_refused = await view.store.read(find)
     span = name_span(view.days)
     return {
         "report": report,
-        "status": find_status(view, report, troubles),
+        "status": find_status(view, report, troubles, find_warnings(view, are_refused=are_refused)),
         "changes": {
             "events": compare(report.events, past_events, span),
             "purchases": compare(report.purchases, past_purchases, span),
@@ -69,14 +72,28 @@ async def show(view: View) -> Mapping[str, Any]:
     }
 
 
-def find_status(view: View, report: OverviewReport, troubles: Sequence[Trouble]) -> Status:
+def find_warnings(view: View, *, are_refused: bool) -> tuple[str, ...]:
+    """What makes events count for nothing, or not come at all, though delivery has no trouble."""
+    said = []
+    for pixel in view.shop.pixels:
+        if pixel.test_event_code_until and pixel.test_code_at(datetime.fromtimestamp(view.now_ms / 1000, UTC)):
+            until = f"{pixel.test_event_code_until.astimezone(view.zone):%Y-%m-%d %H:%M}"
+            said.append(_say(NOTHING_COUNTS.format(pixel.code, until)) + ".")
+    return (*said, WEBHOOKS_REFUSED) if are_refused else tuple(said)
+
+
+def find_status(
+    view: View, report: OverviewReport, troubles: Sequence[Trouble], warnings: tuple[str, ...] = ()
+) -> Status:
     """What state delivery of this store is in."""
     mine = [cause for store_id, cause in troubles if store_id in ("", view.shop.id)]
     told = tuple(_say(view.backend.tell_trouble(cause)) for cause in mine)
     oldest_ms = report.pending.oldest_ms
     if mine:
         is_paused = any(cause.startswith("credentials") for cause in mine)
-        return Status("bad", "Delivery is paused" if is_paused else "Something needs you", told)
+        return Status("bad", "Delivery is paused" if is_paused else "Something needs you", told + warnings)
+    if warnings:
+        return Status("warn", "Something needs you", warnings)
     held_ms = 1000 * view.backend.settings.delivery.purchase_hold_s
     if oldest_ms is not None and view.now_ms - oldest_ms > SLOW_MS + held_ms:
         said = f"The oldest event came {to_ago(oldest_ms, view.now_ms)} and is tried again until TikTok takes it."

@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from gateway.errors import GatewayError
+from gateway.model.words import NOTHING_COUNTS
 from gateway.ops.doctor.findings import Finding, fail, ok, tell_duration, warn
 from gateway.ops.doctor.network import Unreachable, exchange
 from gateway.ops.reconcile import has_admin_api
@@ -44,7 +45,7 @@ def check_test_code(pixel: PixelSettings, now_ms: int) -> Finding | None:
     mend = "take test_event_code and test_event_code_until out of the file, then restart"
     if until <= now:
         return warn("test code", f"that of pixel {pixel.code} ended at {told}, and is left out since", mend)
-    sentence = f"nothing of pixel {pixel.code} counts before {told}: a test_event_code is set"
+    sentence = NOTHING_COUNTS.format(pixel.code, told)
     if until - now > LONGEST_TEST:
         return fail("test code", f"{sentence}, which was probably forgotten", mend)
     return warn("test code", sentence, mend)
