@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
@@ -25,6 +27,9 @@ T = TypeVar("T")
 Lane = tuple[str, str]
 """store_id and pixel_code: what is delivered together."""
 
+READERS = 4
+"""What is read at once; the rest waits."""
+
 CHECK_S = 2.0
 """A database that takes longer to answer takes no beacons either."""
 
@@ -37,6 +42,7 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self._engine = open_engine(url)
+        self._threads = ThreadPoolExecutor(READERS, "store")
         self._lock = Lock(Path(self._engine.url.database or "")) if is_sqlite(self._engine) else None
         try:
             migrate(self._engine)
@@ -62,6 +68,7 @@ class Store:
         self._let_go()
 
     def _let_go(self) -> None:
+        self._threads.shutdown(wait=False)
         self._engine.dispose()
         if self._lock:
             self._lock.release()
@@ -84,7 +91,14 @@ class Store:
 
     async def claim(self, lane: Lane, lease: str, now_ms: int, limit: int) -> list[Claimed]:
         """Up to `limit` due events of one lane, leased for 15 s."""
-        return await self._writer.run(lambda cursor: outbox.claim(cursor, *lane, lease, now_ms, limit))
+        found: list[Sequence[Any]] = []
+        for start in range(0, limit, outbox.STEP):
+            most = min(outbox.STEP, limit - start)
+            claim = partial(outbox.claim, store_id=lane[0], pixel_code=lane[1], lease=lease, now_ms=now_ms, limit=most)
+            found += (step := await self._writer.run(claim))
+            if len(step) < most:
+                break
+        return await self._apart(outbox.to_claimed, found)
 
     async def renew(self, lane: Lane, lease: str, ids: Sequence[str], now_ms: int) -> None:
         """The lease on these events holds for another 15 s."""
@@ -92,7 +106,9 @@ class Store:
 
     async def settle(self, store_id: str, lease: str, settlements: Sequence[Settlement]) -> None:
         """The fate, or the next due time, of each claimed event is durably stored."""
-        await self._writer.run(lambda cursor: outbox.settle(cursor, store_id, lease, settlements))
+        for start in range(0, len(settlements), outbox.STEP):
+            step = settlements[start : start + outbox.STEP]
+            await self._writer.run(partial(outbox.settle, store_id=store_id, lease=lease, settlements=step))
 
     async def hasten(self, lanes: Sequence[Lane], now_ms: int, longest_ms: int) -> None:
         """What of these lanes would wait longer than so, for a clock that was ahead, is due in 15 s."""
@@ -123,7 +139,11 @@ class Store:
             with only_unavailable(self._engine), self._engine.connect() as connection:
                 return work(connection)
 
-        return await asyncio.to_thread(run)
+        return await self._apart(run)
+
+    async def _apart(self, work: Callable[..., T], *given: object) -> T:
+        """What `work` makes of this, in a thread of the store's own: slow reports take none from delivery."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *given)
 
     async def leads(self) -> bool:
         """Whether this process is to do what one of all need do. Raises: StoreUnavailable."""
