@@ -14,7 +14,15 @@ from pathlib import Path
 
 import httpx
 
-from gateway.delivery.troubles import Cause, RejectWatch, is_backlogged, is_nearly_full, is_silent, to_sentence
+from gateway.delivery.troubles import (
+    MOST_AHEAD_MS,
+    Cause,
+    RejectWatch,
+    is_backlogged,
+    is_nearly_full,
+    is_silent,
+    to_sentence,
+)
 from gateway.delivery.worker import Deliverer, now_ms
 from gateway.errors import StoreUnavailable
 from gateway.settings import Settings, StorageSettings, StoreSettings
@@ -82,6 +90,8 @@ class Watch:
     def _find_in_delivery(self, now_ms: int) -> Iterator[Trouble]:
         if self._deliverer is None:
             return
+        if abs(self._deliverer.ahead_ms) > MOST_AHEAD_MS:
+            yield "", Cause.CLOCK
         for store_id, pixel_code in self._deliverer.paused:
             yield store_id, f"{Cause.CREDENTIALS} {pixel_code}"
         for store_id, rejects in self._rejects.items():

@@ -72,6 +72,8 @@ class LaneWorker:
         self._tally = DeliveryTally(lane[0])
         self.fates: Counter[Fate] = Counter()
         """How many events this process has seen meet each fate."""
+        self.ahead_ms = 0
+        """How far this machine's clock was ahead of TikTok's at the last answer, which may have taken ten seconds."""
 
     @property
     def is_paused(self) -> bool:
@@ -221,6 +223,8 @@ class LaneWorker:
 
     def _heed(self, answer: Answer, sent_ms: int) -> None:
         was_paused = self.is_paused
+        if answer.told_ms is not None:
+            self.ahead_ms = self._clock() - answer.told_ms
         self._pace.heed(answer, sent_ms, self._clock())
         if self.is_paused and not was_paused:
             log.error("store %s: TikTok refuses this pixel's credentials (code %s)", self.lane[0], answer.code)

@@ -18,6 +18,9 @@ FEWEST_REJECTED = 5
 USUAL_DAYS = 5
 """On so many of seven days there must have been webhooks, or a day without one means nothing."""
 
+MOST_AHEAD_MS = 300_000
+"""As the doctor judges it; an answer may take ten seconds."""
+
 LEAST_FREE_SHARE = 0.05
 LEAST_FREE_BYTES = 1_000_000_000
 
@@ -29,6 +32,7 @@ class Cause(StrEnum):
     BACKLOG = "backlog"  # an event has waited for more than an hour
     REJECTS = "rejects"  # more than 1 % of the last hour's events were rejected
     WEBHOOKS = "webhooks"  # none for a day, where there usually are
+    CLOCK = "clock"  # this machine's is minutes off TikTok's
     DISK = "disk"  # nearly full where the database is
 
 
@@ -37,6 +41,7 @@ _BEGUN = {
     Cause.BACKLOG: "the oldest event has waited for more than an hour to reach TikTok.",
     Cause.REJECTS: "TikTok rejected more than 1 % of the last hour's events. The events' reasons say why.",
     Cause.WEBHOOKS: "no webhook from Shopify for a day, where there usually are. Are they still registered?",
+    Cause.CLOCK: "this machine's clock is more than five minutes off TikTok's, and so are the times of events. Start NTP.",
     Cause.DISK: "the disk of the database is nearly full. When it is, nothing more can be taken in.",
 }
 _OVER = {
@@ -44,6 +49,7 @@ _OVER = {
     Cause.BACKLOG: "no event waits for more than an hour any more.",
     Cause.REJECTS: "TikTok rejects no more than 1 % of the events again.",
     Cause.WEBHOOKS: "webhooks from Shopify arrive again.",
+    Cause.CLOCK: "this machine's clock is right again.",
     Cause.DISK: "the disk of the database has room again.",
 }
 

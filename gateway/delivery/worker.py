@@ -79,6 +79,11 @@ class Deliverer:
         """The pixels whose credentials TikTok refuses."""
         return [lane for lane, worker in self._workers.items() if worker.is_paused]
 
+    @property
+    def ahead_ms(self) -> int:
+        """How far this machine's clock is ahead of TikTok's, as far as answers have told; below zero: behind."""
+        return max((worker.ahead_ms for worker in self._workers.values()), key=abs, default=0)
+
     def fates(self, store_id: str) -> Counter[Fate]:
         """How many of this store's events have met each fate in this process."""
         mine = (worker.fates for lane, worker in self._workers.items() if lane[0] == store_id)

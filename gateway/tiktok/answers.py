@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 
@@ -38,6 +39,7 @@ class Answer(Struct, frozen=True):
     free of tokens, digests and personal data, which TikTok is known to echo.
     `is_known`: the answer says for certain whether TikTok took the batch. When False it may have, and sending the same
     batch again more than 48 hours later could count it twice.
+    `told_ms`: what time it was for TikTok when it answered, to the second. Units: Unix milliseconds.
     """
 
     verdict: Verdict
@@ -47,6 +49,7 @@ class Answer(Struct, frozen=True):
     request_id: str
     retry_after_s: float | None
     is_known: bool
+    told_ms: int | None = None
 
 
 _BY_CODE = {
@@ -112,6 +115,7 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
         request_id=_to_request_id(envelope.get("request_id")),
         retry_after_s=_parse_retry_after(headers),
         is_known=code < _SYSTEM_TROUBLE,
+        told_ms=_parse_date(headers),
     )
 
 
@@ -158,3 +162,10 @@ def _parse_retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait, when the server said so in seconds; a date would need a clock that agrees with ours."""
     text = headers.get("retry-after", "").strip()
     return min(float(text), MAX_RETRY_AFTER_S) if re.fullmatch(r"[0-9]{1,9}", text) else None
+
+
+def _parse_date(headers: Mapping[str, str]) -> int | None:
+    try:
+        return int(parsedate_to_datetime(headers["date"]).timestamp() * 1000)
+    except (KeyError, ValueError, OverflowError):
+        return None

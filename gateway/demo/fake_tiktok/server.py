@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -81,7 +82,8 @@ class FakeTikTok:
                 Route("/_pixels", self._handle_pixels, methods=["POST"]),
                 Route("/_events", self._list_events),
                 Route("/_requests", self._list_requests),
-            ]
+            ],
+            middleware=[Middleware(serving.Dated, lambda: self._clock())],
         )
 
     # What it saw
