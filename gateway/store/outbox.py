@@ -41,7 +41,7 @@ def claim(
     return found
 
 
-def to_claimed(found: Rows) -> list[Claimed]:
+def to_claimed(found: Sequence[Sequence[Any]]) -> list[Claimed]:
     """The events of these rows."""
     return [
         Claimed(
