@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +17,7 @@ from gateway.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from gateway.ops.errands import Replay
+    from gateway.store.reading import Reader
     from gateway.store.walk import Wanted
 
 events = typer.Typer(help="The audit trail: what came in, and what became of it.", rich_markup_mode=None)
@@ -67,7 +70,7 @@ def show(
     words. Ends with 1 when nothing is found. Only reads, beside a running gateway too.
     """
     from gateway.ops.errands import choose_stores
-    from gateway.ops.ledger import find, open_reader, show_dossier, why_unknown
+    from gateway.ops.ledger import find, open_reader, show_dossier
 
     settings = load_settings(config)
     store_ids = [shop.id for shop in choose_stores(settings, store)]
@@ -77,8 +80,23 @@ def show(
             show_dossier(dossier)
             is_found = True
         if not is_found:
-            typer.echo(why_unknown(reader, store_ids), err=True)
+            typer.echo("nothing is known of this: no order, event, visitor or person of that name", err=True)
+        for warning in _find_warnings(reader, store_ids):
+            typer.echo(f"! {warning}", err=True)
     return 0 if is_found else 1
+
+
+def _find_warnings(reader: Reader, store_ids: Sequence[str]) -> Iterator[str]:
+    """What is wrong just now, and may be why an account is not as it should be."""
+    from gateway.delivery.troubles import tell_cause
+    from gateway.model.words import WEBHOOKS_REFUSED
+    from gateway.store.alerts import find_troubles
+    from gateway.store.vitals import are_webhooks_refused
+
+    yield from (tell_cause(cause) for of, cause in reader.read(find_troubles) if of in ("", *store_ids))
+    for store_id in store_ids:
+        if reader.read(partial(are_webhooks_refused, store_id=store_id)):
+            yield f"{store_id}: {WEBHOOKS_REFUSED}"
 
 
 @events.command()

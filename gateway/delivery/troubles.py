@@ -41,7 +41,7 @@ _BEGUN = {
     Cause.BACKLOG: "the oldest event has waited for more than an hour to reach TikTok.",
     Cause.REJECTS: "TikTok rejected more than 1 % of the last hour's events. The events' reasons say why.",
     Cause.WEBHOOKS: "no webhook from Shopify for a day, where there usually are. Are they still registered?",
-    Cause.CLOCK: "this machine's clock is more than five minutes off TikTok's, and so are the times of events. Start NTP.",
+    Cause.CLOCK: "this machine's clock is minutes off TikTok's, and so are the times of events. Does NTP run?",
     Cause.DISK: "the disk of the database is nearly full. When it is, nothing more can be taken in.",
 }
 _OVER = {

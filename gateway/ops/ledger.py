@@ -19,12 +19,10 @@ from gateway.intake.tokens import Tokens
 from gateway.model.dossier import Dossier, EventDossier
 from gateway.model.outcome import Fate
 from gateway.model.telling import Line, tell_event, tell_order, tell_time, tell_visitor
-from gateway.model.words import WEBHOOKS_REFUSED
 from gateway.ops.screen import build_console, print_line
 from gateway.settings import Settings
 from gateway.store.reading import Reader
 from gateway.store.search import search
-from gateway.store.vitals import are_webhooks_refused
 from gateway.store.walk import Page, Wanted, read_page
 
 WAITING = "waiting"
@@ -57,13 +55,6 @@ def find(reader: Reader, settings: Settings, store_ids: Iterable[str], text: str
         found = reader.read(partial(search, store_id=store_id, inquiry=inquiry))
         if found != Dossier():
             yield found
-
-
-def why_unknown(reader: Reader, store_ids: Iterable[str]) -> str:
-    """What is said when nothing was found: the reason, as far as it is one that a merchant can mend."""
-    said = "nothing is known of this: no order, event, visitor or person of that name"
-    refused = [one for one in store_ids if reader.read(partial(are_webhooks_refused, store_id=one))]
-    return "\n".join([said, *(f"{store_id}: {WEBHOOKS_REFUSED}" for store_id in refused)])
 
 
 def list_events(reader: Reader, store_ids: Iterable[str], wanted: Wanted, limit: int) -> list[EventDossier]:

@@ -5,11 +5,12 @@ What is looked for may be an email address. So it is posted, and neither the add
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from msgspec import Struct
+from sqlalchemy import Connection
 
 from gateway.admin.format import to_moment
 from gateway.admin.page import Page, View
@@ -17,6 +18,7 @@ from gateway.model.dossier import Dossier, EventDossier
 from gateway.model.outcome import Fate
 from gateway.model.telling import Line, When, tell_event, tell_order, tell_visitor
 from gateway.model.words import WEBHOOKS_REFUSED
+from gateway.store.alerts import find_troubles
 from gateway.store.search import search
 from gateway.store.vitals import are_webhooks_refused
 from gateway.store.walk import Wanted
@@ -50,14 +52,18 @@ async def show(view: View) -> Mapping[str, Any]:
         "accounts": tell(found, partial(_tell_time, view)),
         "found": found,
         "most_open": MOST_OPEN,
-        "why_unknown": await _find_why(view) if said.strip() and found == Dossier() else "",
+        "warnings": await view.store.read(lambda connection: list(_find_warnings(view, connection))),
     }
 
 
-async def _find_why(view: View) -> str:
-    """Why nothing may be known of an order, where somebody has to mend it."""
-    is_refused = await view.store.read(partial(are_webhooks_refused, store_id=view.shop.id))
-    return WEBHOOKS_REFUSED if is_refused else ""
+def _find_warnings(view: View, connection: Connection) -> Iterator[str]:
+    """What is wrong just now, and may be why an account is not as it should be."""
+    for store_id, cause in find_troubles(connection):
+        if store_id in ("", view.shop.id):
+            said = view.backend.tell_trouble(cause)
+            yield said[:1].upper() + said[1:]
+    if are_webhooks_refused(connection, view.shop.id):
+        yield WEBHOOKS_REFUSED
 
 
 async def replay(view: View, form: Mapping[str, str]) -> str:
