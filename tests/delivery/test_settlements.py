@@ -8,6 +8,7 @@ from msgspec import structs
 from gateway.delivery.settlements import UNKNOWN_WINDOW_MS, after_answer, put_back, screen
 from gateway.model.event import Event, Page, PixelState, Source, User
 from gateway.model.outcome import Fate
+from gateway.model.words import AS_A_TEST
 from gateway.store import Claimed, Settlement
 from gateway.tiktok.answers import Answer, Verdict
 
@@ -133,3 +134,9 @@ def test_what_is_put_back_is_as_it_was(maybe_sent_ms):
     assert put_back(claimed(maybe_sent_ms=maybe_sent_ms), NOW_MS, NOW_MS + 7) == Settlement(
         "id-1", NOW_MS, due_ms=NOW_MS + 7, attempts=3, maybe_sent_ms=maybe_sent_ms
     )
+
+
+def test_what_is_accepted_as_a_test_is_told_from_what_counts():
+    assert after_answer(CLAIMED, answer(Verdict.ACCEPTED), NOW_MS, NOW_MS, 0, is_test=True).reason == AS_A_TEST
+    refused = after_answer(CLAIMED, answer(Verdict.REJECT, message="bad"), NOW_MS, NOW_MS, 0, is_test=True)
+    assert refused.reason == "bad"

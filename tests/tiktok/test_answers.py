@@ -202,3 +202,20 @@ def test_a_long_message_is_cut():
 
 def test_a_message_is_redacted_in_an_answer():
     assert answer(401, OK | {"code": 40001, "message": "pixel C0ABCDEFGHIJKLMNOPQR"}).message == "pixel [redacted]"
+
+
+@pytest.mark.parametrize(
+    ("told", "told_ms"),
+    [
+        ("Sun, 22 Nov 2026 23:15:17 GMT", 1_795_389_317_000),
+        ("Sun, 22 Nov 99999 23:15:17 GMT", None),
+        ("yesterday", None),
+        ("", None),
+    ],
+)
+def test_the_time_that_tiktok_tells_is_read_or_left(told: str, told_ms: int | None):
+    assert answer(200, OK, date=told).told_ms == told_ms
+
+
+def test_a_proxys_time_is_not_tiktoks():
+    assert answer(502, b"<html>", date="Sun, 22 Nov 2026 23:15:17 GMT").told_ms is None

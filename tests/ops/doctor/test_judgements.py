@@ -149,6 +149,13 @@ def test_webhooks_that_stopped_coming_are_told(tmp_path: Path, age_days: int | N
     assert check_deliveries(vitals, now_ms).status is status
 
 
+def test_a_secret_that_is_not_the_shops_is_told():
+    finding = check_deliveries(Vitals(last_webhook_ms=1, are_webhooks_refused=True), 2)
+    assert finding.status is Status.FAIL
+    assert finding.sentence == "Shopify's webhooks are refused: their signature fits none of `webhook_secrets`"
+    assert finding.mend.startswith("Copy the secret")
+
+
 @pytest.mark.parametrize(
     ("orders", "status", "said"),
     [
