@@ -50,11 +50,13 @@ clean:
 	$(PYTHON) -m venv .venv
 
 .venv/runtime: requirements/runtime.txt pyproject.toml | .venv/bin/python
+	@echo "Installing what it needs into .venv, once: a minute or two"
 	$(PIP) --require-hashes -r requirements/runtime.txt
 	$(PIP) --no-deps -e .
 	@touch $@
 
 .venv/dev: requirements/dev.txt pyproject.toml | .venv/bin/python
+	@echo "Installing what it needs into .venv, once: a minute or two"
 	$(PIP) --require-hashes -r requirements/dev.txt
 	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@ .venv/runtime

@@ -59,6 +59,7 @@ def test_what_init_writes_passes_check(folder: Path, capsys: pytest.CaptureFixtu
     assert main(["check"]) == 0
     assert capsys.readouterr().out == (
         "acme: t.acme.com for https://www.acme.com, https://acme.com, pixel C0ABCDEFGHIJKLMNOPQR: ok\n"
+        "acme: without [stores.shopify], orders are heard of from browsers alone\n"
         "Next: tag-gateway serve, with TLS in front; tag-gateway install tells what to paste where\n"
     )
 

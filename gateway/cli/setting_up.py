@@ -53,7 +53,7 @@ def init(
     write_config(out, _build(given))
     typer.echo(
         f"Wrote {out}. Next: export {TOKEN_VARIABLE}=… (Events Manager > your pixel > Settings > Events API generates "
-        f"it), fill in [stores.shopify] in {out}, then tag-gateway check"
+        "it), then tag-gateway check. [stores.shopify] can wait until there is a webhook, whose secret goes into it"
     )
 
 
@@ -118,6 +118,8 @@ def check(config: ConfigOption = DEFAULT_CONFIG) -> None:
     for store in load_settings(config).stores:
         pixels = ", ".join(pixel.code for pixel in store.pixels)
         typer.echo(f"{store.id}: {', '.join(store.hosts)} for {', '.join(store.origins)}, pixel {pixels}: ok")
+        if store.shopify is None:
+            typer.echo(f"{store.id}: without [stores.shopify], orders are heard of from browsers alone")
     typer.echo("Next: tag-gateway serve, with TLS in front; tag-gateway install tells what to paste where")
 
 
