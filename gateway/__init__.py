@@ -16,11 +16,20 @@ A beacon's way, in the order of the files it passes:
    what must not go, `tiktok/payload` writes the request, `tiktok/client` sends it, `tiktok/answers` judges the answer.
 6. The lane settles: the event has its fate, TikTok's request id is in `attempts`, and the outbox forgets it.
 7. `store/search` finds what became of it, `model/telling` says so in plain words, and `ops/retention` lets go of it
-   when it is old. All along `store/rollups` counts by the hour, and `store/reports` reads the dashboard's figures.
+   when it is old. All along `store/rollups` counts by the hour, and `store/reports` reads the figures.
+
+An order takes the same way from step 4 on: `web/webhook` checks its signature, `shopify/orders` reads it,
+`intake/orders` finds its visitor. `ops/reconcile` brings what no webhook told.
+
+A person looks through `admin`, the dashboard (`admin/door` lets in, `admin/pages` show), or through the commands of
+`cli`: `ops/install` says what to paste where, `ops/doctor` what is wrong, `ops/ledger` what became of something, and
+`ops/erase` forgets somebody. As SQLite has one writer, the running gateway makes the changes (`ops/control` finds it).
+On PostgreSQL any number of nodes share the work: each claims what no other holds (`store/postgresql`), and one of them
+does what is to be done but once (`store/leader`).
 
 What happens on the way is counted and logged through `signals`; `delivery/alerts` watches, and tells an operator.
 
 `app` wires all this and nothing else does; `settings` is read once; `errors` draws every exception raised on purpose.
-Imports point down this list: `cli`, `demo`, `app`, then `web`, `delivery` and `ops` side by side, then `intake`,
-`shopify` and `tiktok`, then `store`, `model`, `settings`, `errors`. `lint-imports` keeps it so.
+Imports point down this list: `cli`, `demo`, `app`, then `web`, `admin`, `delivery` and `ops` side by side, then
+`intake`, `shopify` and `tiktok`, then `store`, `model`, `settings`, `errors`. `lint-imports` keeps it so.
 """
