@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -91,14 +91,15 @@ class Store:
 
     async def claim(self, lane: Lane, lease: str, now_ms: int, limit: int) -> list[Claimed]:
         """Up to `limit` due events of one lane, leased for 15 s."""
-        found: list[Sequence[Any]] = []
+        claimed: list[Claimed] = []
         for start in range(0, limit, outbox.STEP):
             most = min(outbox.STEP, limit - start)
             claim = partial(outbox.claim, store_id=lane[0], pixel_code=lane[1], lease=lease, now_ms=now_ms, limit=most)
-            found += (step := await self._writer.run(claim))
+            step = await self._writer.run(claim)
+            claimed += await self._apart(outbox.to_claimed, step)
             if len(step) < most:
                 break
-        return await self._apart(outbox.to_claimed, found)
+        return claimed
 
     async def renew(self, lane: Lane, lease: str, ids: Sequence[str], now_ms: int) -> None:
         """The lease on these events holds for another 15 s."""

@@ -42,7 +42,7 @@ def open_engine(url: str, *, writes: bool = False) -> Engine:
     """
     kind = url.partition(":")[0]
     if kind == "sqlite":
-        return sqlite.open_engine(url)
+        return sqlite.open_engine(url, writes=writes)
     if kind == "postgresql":
         return postgresql.open_engine(url, writes=writes)
     raise StoreUnavailable(

@@ -10,7 +10,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,6 @@ PRAGMAS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA busy_timeout = 5000",
     "PRAGMA foreign_keys = ON",
-    "PRAGMA cache_size = -4000",  # 4 MB a connection; the system caches the file itself
     "PRAGMA wal_autocheckpoint = 4000",
     "PRAGMA journal_size_limit = 67108864",
 )
@@ -61,13 +60,17 @@ def build_insert(into: Insert, count: int) -> str:
     return f"{into.head} VALUES {', '.join([marks] * count)} {into.tail}"
 
 
-def open_engine(url: str) -> Engine:
+CACHE_KB, READING_CACHE_KB = 4_000, 1_000
+"""What a connection keeps of the file in memory; the system caches the rest."""
+
+
+def open_engine(url: str, *, writes: bool = False) -> Engine:
     """An engine whose every connection is durable at commit. The database's folder exists afterwards."""
     parsed = make_url(url)
     if parsed.database:
         _make_folder(Path(parsed.database).parent)
     engine = create_engine(parsed, connect_args={"check_same_thread": False}, hide_parameters=True)
-    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "connect", partial(_set_pragmas, CACHE_KB if writes else READING_CACHE_KB))
     event.listen(engine, "begin", _begin)
     return engine
 
@@ -79,9 +82,9 @@ def _make_folder(folder: Path) -> None:
         raise StoreUnavailable(f"the database's folder {folder} cannot be made: {error.strerror}") from None
 
 
-def _set_pragmas(connection: Any, _record: Any) -> None:
+def _set_pragmas(cache_kb: int, connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # the driver opens no transaction of its own; `_begin` and the writer do
-    for pragma in PRAGMAS:
+    for pragma in (*PRAGMAS, f"PRAGMA cache_size = -{cache_kb}"):
         connection.execute(pragma)
 
 

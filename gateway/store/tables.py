@@ -51,7 +51,7 @@ visitors = Table(
     Column("landing", String),
     Column("cookie_ms", BigInteger),
     Index("visitors_last_seen", "store_id", "last_seen_ms"),
-    Index("visitors_email", "store_id", "email", sqlite_where=_HAS_EMAIL, postgresql_where=_HAS_EMAIL),
+    Index("visitors_email", "store_id", "email", sqlite_where=_HAS_EMAIL),
     sqlite_with_rowid=False,
 )
 """One row a visitor: the newest click, the person last seen, the consent in force.

@@ -27,9 +27,7 @@ def upgrade() -> None:
         _rebuild_events()
     else:
         _change_events()
-    op.create_index(
-        "visitors_email", "visitors", ["store_id", "email"], sqlite_where=_HAS_EMAIL, postgresql_where=_HAS_EMAIL
-    )
+    op.create_index("visitors_email", "visitors", ["store_id", "email"], sqlite_where=_HAS_EMAIL)
     _create_erasures()
     op.execute(_MAYBE_SENT)
 
