@@ -102,7 +102,7 @@ def _find_warnings(reader: Reader, store_ids: Sequence[str]) -> Iterator[str]:
 @events.command()
 def replay(
     ids: Annotated[
-        list[str] | None, typer.Argument(help="Ids of events; without any, all that the options say.")
+        list[str] | None, typer.Argument(metavar="ID", help="Ids of events; without any, all that the options say.")
     ] = None,
     config: ConfigOption = DEFAULT_CONFIG,
     store: StoreOption = None,

@@ -35,7 +35,8 @@ def demo(
 def init(
     site: Annotated[str | None, typer.Option(help="The shop's address, such as https://www.acme.com.")] = None,
     host: Annotated[
-        list[str] | None, typer.Option(help="The gateway's own name, such as t.acme.com; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="<str>", help="The gateway's own name, such as t.acme.com; may be repeated."),
     ] = None,
     pixel: Annotated[str | None, typer.Option(help="The Pixel Code from TikTok's Events Manager.")] = None,
     out: Annotated[Path, typer.Option(help="The file to write; an existing one is never touched.")] = DEFAULT_CONFIG,

@@ -61,7 +61,7 @@ def check_deliveries(vitals: Vitals, now_ms: int) -> Finding:
     """Whether Shopify itself was heard: only that shows that the secret is the shop's."""
     if vitals.are_webhooks_refused:
         sentence, _, mend = WEBHOOKS_REFUSED.partition(". ")
-        return fail("shopify deliveries", sentence, mend.rstrip("."))
+        return fail("shopify deliveries", sentence, mend[0].lower() + mend[1:].rstrip("."))
     if vitals.last_webhook_ms is None:
         return warn(
             "shopify deliveries",

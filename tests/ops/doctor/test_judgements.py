@@ -153,7 +153,7 @@ def test_a_secret_that_is_not_the_shops_is_told():
     finding = check_deliveries(Vitals(last_webhook_ms=1, are_webhooks_refused=True), 2)
     assert finding.status is Status.FAIL
     assert finding.sentence == "Shopify's webhooks are refused: their signature fits none of `webhook_secrets`"
-    assert finding.mend.startswith("Copy the secret")
+    assert finding.mend.startswith("copy the secret")
 
 
 @pytest.mark.parametrize(
