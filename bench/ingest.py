@@ -2,8 +2,8 @@
 
 Both servers are up all the time; bursts go to one and the other in turn, the gateway delivering meanwhile to a fake
 TikTok on the other core. What counts is the ratio of a round's two bursts: absolute figures change with the machine.
-Then both get the same load, half of what the gateway can take: a queue that is always full, as in a burst, tells how long
-the queue is, and little of how long a visitor waits.
+Then both get the same load, half of what the gateway can take: a queue that is always full, as in a burst, tells how
+long the queue is, and little of how long a visitor waits.
 """
 
 from __future__ import annotations
