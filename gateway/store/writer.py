@@ -1,7 +1,7 @@
 """The one thread that writes: everything that arrives while a commit is under way shares the next one (group commit).
 
 Requests hand it receipts, delivery hands it functions; each is answered only after its own commit has returned. No
-timer: an idle writer commits at once, a busy one collects what arrives meanwhile.
+timer: an idle writer commits at once, a busy one collects what arrives meanwhile and what the event loop can read now.
 """
 
 from __future__ import annotations
@@ -33,6 +33,12 @@ QUEUE_LIMIT = 20_000
 
 BATCH_LIMIT = 512
 """Jobs in one transaction: bounds how long the first of them waits for the last."""
+
+BUSY = 4
+"""Jobs in a transaction from which on the writer counts as busy."""
+
+MOST_WAIT_S = 0.02
+"""For an event loop that is busy with something else."""
 
 TRIES = 4
 """How often a transaction that may work at once the next time is begun: two nodes that meet twice are rare."""
@@ -105,10 +111,26 @@ class Writer:
                 batch, is_open = self._collect()
                 if batch:
                     self._answer(batch, self._commit(batch))
+                if len(batch) >= BUSY and is_open:
+                    self._let_arrive()
         finally:
             self._is_open = False
             self._let_go()
             self._engine.dispose()
+
+    def _let_arrive(self) -> None:
+        """The event loop has read all that was waiting for it: under load, many a beacon more for the next commit.
+
+        A commit costs much the same however much is in it, and while it is made, the loop and this thread fight for the
+        interpreter. An idle writer never waits; a busy one for rounds of the loop, as long as each brings something.
+        """
+        assert self._loop is not None  # noqa: S101 - start() came before any job
+        waiting, until_s = -1, time.monotonic() + MOST_WAIT_S
+        while self._jobs.qsize() > waiting and time.monotonic() < until_s:
+            waiting, arrived = self._jobs.qsize(), threading.Event()
+            with contextlib.suppress(RuntimeError):  # the loop has closed
+                self._loop.call_soon_threadsafe(self._loop.call_soon, arrived.set)
+                arrived.wait(MOST_WAIT_S)
 
     def _collect(self) -> tuple[list[_Job], bool]:
         """All that waits now, at least one job; False with it when no more will come."""

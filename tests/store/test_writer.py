@@ -213,6 +213,19 @@ async def test_receipts_and_delivery_share_a_transaction(store: Store):
     assert len(await read_rows(store, outbox)) == 1
 
 
+async def test_a_busy_writer_lets_all_arrive_that_the_event_loop_can_read(store: Store):
+    async def record_twice():
+        for _ in range(2):
+            await store.record(make_receipt(make_event()))
+
+    commits = []
+    with at_commit(lambda: commits.append(1)):
+        async with busy(store):
+            tasks = await start_all(*(record_twice() for _ in range(8)))
+        await asyncio.gather(*tasks)
+    assert len(commits) == 3
+
+
 async def test_queued_events_wake_their_lane(store: Store):
     other = store.queued((STORE, "C0OTHER"))
     await store.record(make_receipt(make_event()))
