@@ -18,17 +18,12 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
 from gateway.errors import CommandError
 from gateway.model.dossier import EventDossier
 from gateway.ops.ledger import to_json, walk
-from gateway.ops.screen import build_console, print_line
+from gateway.ops.progress import showing
 from gateway.store.reading import Reader
 from gateway.store.walk import Wanted, count_events
-
-LINE_EVERY = 100_000
-"""After so many events looked at, a plain line tells how far it is, where there is no terminal."""
 
 COLUMNS = (
     "store_id", "received_at", "occurred_at", "event", "event_id", "pixel_code", "source", "pixel", "fate", "reason",
@@ -51,12 +46,13 @@ def export(reader: Reader, store_ids: Sequence[str], wanted: Wanted, format_: Fo
     """All that is wanted of these stores is in the file, newest first; how many events."""
     add = _begin(format_, file)
     count = 0
-    with _progress(reader, store_ids) as advance:
+    total = sum(reader.read(partial(count_events, store_id=store_id)) for store_id in store_ids)
+    with showing(total, "events") as advance:
         for store_id in store_ids:
             for page in walk(reader, store_id, wanted):
                 add(page.events)
                 count += len(page.events)
-                advance(page.seen)
+                advance("export", page.seen)
     return count
 
 
@@ -117,26 +113,3 @@ def replacing(path: Path) -> Iterator[IO[str]]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _progress(reader: Reader, store_ids: Sequence[str]) -> Iterator[Callable[[int], None]]:
-    """What is told of so many more events looked at: a bar on a terminal, else a line now and then; both on stderr."""
-    console = build_console(stderr=True)
-    if not console.is_terminal:
-        seen = 0
-
-        def tell(more: int) -> None:
-            nonlocal seen
-            seen += more
-            if seen // LINE_EVERY > (seen - more) // LINE_EVERY:
-                print_line(console, f"{seen} events looked at")
-
-        yield tell
-        return
-    total = sum(reader.read(partial(count_events, store_id=store_id)) for store_id in store_ids)
-    columns = (TextColumn("{task.completed} of {task.total} events"), BarColumn(), TaskProgressColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
-        task = bar.add_task("export", total=total)
-        yield lambda more: bar.update(task, advance=more)
-        bar.update(task, completed=total)

@@ -16,7 +16,7 @@ from gateway.model.telling import tell_time
 from gateway.ops import export as exporting
 from gateway.ops.export import COLUMNS, Format, export, replacing, to_row
 from gateway.ops.ledger import open_reader
-from gateway.store.walk import Wanted
+from gateway.store.walk import Wanted, count_events
 from tests.beacons import Browser, make_event
 from tests.model.test_telling import AT_MS, make_dossier
 from tests.ops.stand import Stand, open_stand
@@ -44,7 +44,7 @@ async def test_csv_to_stdout_has_a_row_for_each_event(stand: Stand):
         await shop(gateway, "e-1", "e-2")
         code, out, err = await stand.run("events", "export")
     rows = read_csv(out)
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, "export: 2 of 2 events\n")
     assert tuple(rows[0]) == COLUMNS
     assert [(row["event_id"], row["fate"], row["code"], row["attempts"]) for row in rows] == [
         ("e-2", "accepted", "0", "1"),
@@ -60,7 +60,7 @@ async def test_json_lines_go_to_a_file_that_only_its_owner_reads(stand: Stand):
         await shop(gateway, "e-1")
         code, out, err = await stand.run("events", "export", "--format", "jsonl", "--out", str(path))
     [event] = [json.loads(line) for line in path.read_text().splitlines()]
-    assert (code, out, err) == (0, "", f"wrote 1 events to {path}\n")
+    assert (code, out, err) == (0, "", f"export: 1 of 1 events\nwrote 1 events to {path}\n")
     assert event["attempts"][0]["code"] == 0
     assert path.stat().st_mode & 0o777 == 0o600
 
@@ -114,6 +114,8 @@ async def test_an_export_is_read_in_pages(stand: Stand, monkeypatch: pytest.Monk
         read = reader.read
 
         def note(work: Any) -> Any:
+            if work.func is count_events:
+                return read(work)
             page = read(lambda connection: work(connection, size=2))
             sizes.append(page.seen)
             return page
