@@ -126,7 +126,7 @@ def test_serve_runs_one_delivering_process(served: list[tuple[Settings, bool]]):
 
     assert main(["serve"]) == 0
     ((settings, deliver),) = served
-    assert settings.store_for_host("t.acme.com") is not None
+    assert settings.stores[0].hosts == ("t.acme.com",)
     assert deliver is True
 
 

@@ -77,7 +77,7 @@ def update_visitor(visitor: Visitor, seen: Sighting) -> Visitor:
     cookie is noted once a day.
     """
     news: dict[str, Any] = {}
-    if seen.click and _is_newer(seen.click, visitor.click):
+    if seen.click and _is_newer(seen.click, visitor.click, seen.at_ms):
         news["click"] = seen.click
     if seen.ttp and seen.ttp != visitor.ttp:
         news["ttp"] = seen.ttp
@@ -121,8 +121,11 @@ def is_same_person(one: Identity, other: Identity) -> bool:
     return True
 
 
-def _is_newer(click: Click, known: Click | None) -> bool:
-    return known is None or (click.ttclid != known.ttclid and click.at_ms >= known.at_ms)
+def _is_newer(click: Click, known: Click | None, now_ms: int) -> bool:
+    """Whether this click is to be known from now on: any where none is, else a later one that still counts."""
+    if known is None:
+        return True
+    return click.ttclid != known.ttclid and click.at_ms >= max(known.at_ms, now_ms - CLICK_WINDOW_MS)
 
 
 def newest_consent(known: Consent | None, said: Consent | None) -> Consent | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -239,11 +238,3 @@ class Settings(Table):
     alerts: AlertSettings = AlertSettings()
     stores: Annotated[tuple[StoreSettings, ...], Filled]
     """Add a [[stores]] table for each shop; `tag-gateway init` writes one."""
-
-    def store_for_host(self, host: str) -> StoreSettings | None:
-        """The store that a Host header names, letter case and port aside."""
-        return self._stores_by_host.get(host.partition(":")[0].lower())
-
-    @cached_property
-    def _stores_by_host(self) -> dict[str, StoreSettings]:
-        return {host: store for store in self.stores for host in store.hosts}

@@ -9,6 +9,7 @@ from msgspec import structs
 
 from gateway.model.consent import Consent
 from gateway.model.visitor import (
+    CLICK_WINDOW_MS,
     Click,
     Identity,
     Sighting,
@@ -53,6 +54,13 @@ def test_another_click_at_the_same_time_or_later_wins(later_ms):
 def test_an_older_click_never_overwrites():
     known = visitor(click=click("new"))
     assert update_visitor(known, seen(click=click("old", NOW_MS - 1))) is known
+
+
+def test_a_click_older_than_the_window_overwrites_none():
+    late = click("late", NOW_MS - CLICK_WINDOW_MS - 1)
+    known = visitor(click=click("known", late.at_ms - 1))
+    assert update_visitor(known, seen(click=late)).click == known.click
+    assert update_visitor(known, seen(click=click("late", late.at_ms + 1))).click.ttclid == "late"
 
 
 def test_the_same_click_seen_again_keeps_its_first_time():

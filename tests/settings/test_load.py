@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from gateway.errors import SettingsError
 from gateway.settings import StorageSettings, load_settings
 from gateway.settings.faults import list_tables
-from tests.settings.samples import CONTRACT, ENV, MINIMAL, SECOND_STORE, SHOPIFY, in_table, load, with_line
+from tests.settings.samples import CONTRACT, ENV, MINIMAL, SHOPIFY, in_table, load, with_line
 
 
 def test_the_contracts_example_says_what_the_defaults_say():
@@ -80,16 +80,6 @@ def test_only_relative_paths_are_moved(url: str, anchored: str):
 def test_sqlite_is_told_from_postgresql():
     assert StorageSettings().is_sqlite
     assert not load(in_table("[storage]", 'url = "postgresql://db/gateway"')).storage.is_sqlite
-
-
-def test_a_store_is_found_by_any_of_its_hosts_port_and_case_aside():
-    settings = load(MINIMAL + SECOND_STORE)
-    acme, bolt = settings.stores
-
-    assert settings.store_for_host("t.acme.com") is acme
-    assert settings.store_for_host("M.Bolt.com:8443") is bolt
-    assert settings.store_for_host("acme.com") is None
-    assert settings.store_for_host("") is None
 
 
 def test_names_are_kept_in_lower_case():

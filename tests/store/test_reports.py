@@ -167,7 +167,6 @@ async def test_what_the_pixel_could_not_send_is_told_with_its_exact_worth(store:
     assert (said.total.accepted.events, said.total.recovered.events) == (6, 4)
     assert (said.total.accepted.purchases, said.total.recovered.purchases) == (4, 3)
     assert said.total.recovered.worth == {"EUR": Decimal("0.3"), "JPY": Decimal(5)}
-    assert said.total.purchase_share == 0.75
     assert said.by_route[Route.UNKNOWN].events == 1
     assert said.by_browser["firefox"].recovered.purchases == 2
     assert sum(step.part.recovered.events for step in said.steps) == 4

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Connection, func, select
 
-from gateway.store.reports.scope import Scope, share
+from gateway.store.reports.scope import Scope
 from gateway.store.rollups import AGES
 from gateway.store.tables import cookie_hours
 
@@ -49,11 +49,6 @@ class Returns(Struct, frozen=True):
     def lost(self) -> int:
         """Those who had lost it and were found all the same."""
         return self.by_companion + self.by_anchor
-
-    @property
-    def lost_share(self) -> float | None:
-        """Of all who came back and were recognised, between 0 and 1; None without any."""
-        return share(self.lost, self.lost + self.with_cookie)
 
     @property
     def oldest_days(self) -> int | None:

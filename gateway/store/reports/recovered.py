@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Connection, Row, func, select
 
-from gateway.store.reports.scope import Scope, share
+from gateway.store.reports.scope import Scope
 from gateway.store.tables import recovered_hours
 from gateway.store.traits import Route
 
@@ -47,16 +47,6 @@ class Part(Struct, frozen=True):
 
     accepted: Tally
     recovered: Tally
-
-    @property
-    def event_share(self) -> float | None:
-        """Of all accepted events, between 0 and 1; None without any."""
-        return share(self.recovered.events, self.accepted.events)
-
-    @property
-    def purchase_share(self) -> float | None:
-        """Of all accepted purchases."""
-        return share(self.recovered.purchases, self.accepted.purchases)
 
 
 class PartStep(Struct, frozen=True):
