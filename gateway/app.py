@@ -13,7 +13,6 @@ import logging
 import resource
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Coroutine
 from functools import partial
 from typing import Any
@@ -209,7 +208,6 @@ def run_server(settings: Settings, *, deliver: bool = True) -> None:
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it once more after an orderly stop: that is exit 0
     gc.freeze()  # what was built so far stays for good: the collector need not walk it again and again
     gc.set_threshold(10_000, 20, 50)  # a request makes hundreds of objects, and no cycles
-    sys.setswitchinterval(0.001)  # a beacon waits no longer for the thread that builds a batch
     server.run()
 
 
