@@ -25,7 +25,7 @@ from gateway.delivery.troubles import (
 )
 from gateway.delivery.worker import Deliverer, now_ms
 from gateway.errors import StoreUnavailable
-from gateway.settings import Settings, StorageSettings, StoreSettings
+from gateway.settings import Settings, StoreSettings
 from gateway.store import Store
 from gateway.store.alerts import News, Trouble, find_webhook_days, note_told, note_troubles, take_news
 from gateway.store.backlog import find_oldest_ms
@@ -52,7 +52,7 @@ class Watch:
     ) -> None:
         self._shops = settings.stores
         self._url = settings.alerts.webhook_url.get_secret_value()
-        self._folder = find_folder(settings.storage)
+        self._folder = settings.storage.file.parent if settings.storage.file else None
         self._store = store
         self._deliverer = deliverer
         self._clock = clock
@@ -123,13 +123,6 @@ class Watch:
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             return type(error).__name__
         return "" if response.is_success else f"HTTP {response.status_code}"
-
-
-def find_folder(storage: StorageSettings) -> Path | None:
-    """Where SQLite keeps its file; None for a database that looks after its own disk."""
-    if not storage.is_sqlite:
-        return None
-    return Path(storage.url.get_secret_value().removeprefix("sqlite:///").partition("?")[0]).parent
 
 
 def _build_http() -> httpx.AsyncClient:

@@ -53,12 +53,20 @@ class StorageSettings(Table):
         """Whether one process alone may write."""
         return self.url.get_secret_value().startswith("sqlite:")
 
+    @property
+    def file(self) -> Path | None:
+        """SQLite's file; None for a database that keeps its own."""
+        return Path(self._split()[0]) if self.is_sqlite else None
+
     def anchored_in(self, folder: Path) -> StorageSettings:
         """The same storage, a relative SQLite path now starting at `folder`."""
         if not self.is_sqlite:
             return self
-        path, mark, query = self.url.get_secret_value().removeprefix("sqlite:///").partition("?")
+        path, mark, query = self._split()
         return StorageSettings(url=SecretStr(f"sqlite:///{folder / path}{mark}{query}"))
+
+    def _split(self) -> tuple[str, str, str]:
+        return self.url.get_secret_value().removeprefix("sqlite:///").partition("?")
 
 
 class SecuritySettings(Table):

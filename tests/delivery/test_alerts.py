@@ -15,7 +15,7 @@ import pytest
 import uvicorn
 
 from gateway.delivery import alerts
-from gateway.delivery.alerts import Watch, find_folder
+from gateway.delivery.alerts import Watch
 from gateway.delivery.troubles import Cause, RejectWatch, is_nearly_full, is_silent, to_sentence
 from gateway.model.outcome import Fate
 from gateway.store import Store
@@ -390,9 +390,9 @@ def test_every_cause_has_its_sentences(cause: Cause, is_over: bool):
 
 
 def test_only_sqlite_has_a_disk_to_look_at(tmp_path: Path):
-    assert find_folder(make_settings(tmp_path).storage) == tmp_path
+    assert make_settings(tmp_path).storage.file.parent == tmp_path
     elsewhere = make_settings(tmp_path, storage={"url": "postgresql://user:secret@db/gateway"})
-    assert find_folder(elsewhere.storage) is None
+    assert elsewhere.storage.file is None
 
 
 async def test_the_database_holds_no_more_than_the_cause(duty: Duty):

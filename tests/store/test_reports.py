@@ -15,13 +15,12 @@ from bench.seed import Shop, seed
 from gateway.model.conversion import OrderFacts, Reason
 from gateway.model.event import PixelState, Properties, Source, User
 from gateway.model.outcome import Fate
-from gateway.store import Store
+from gateway.store import Store, backlog
 from gateway.store.database import migrate, open_engine
 from gateway.store.receipt import OrderNote
 from gateway.store.reports import (
     Scope,
     match_keys,
-    overview,
     recovered,
     report_cookies,
     report_failures,
@@ -118,7 +117,7 @@ async def test_another_store_another_pixel_and_another_time_are_left_out(store: 
 
 
 async def test_a_long_queue_is_not_counted_to_its_end(store: Store, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(overview, "PENDING_LIMIT", 3)
+    monkeypatch.setattr(backlog, "MOST_COUNTED", 3)
     await store.record(make_receipt(*[make_event() for _ in range(5)]))
     pending = (await ask(store, report_overview)).pending
     assert (pending.count, pending.is_more) == (3, True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 
 import httpx
 
@@ -51,9 +50,9 @@ async def check_running(inside: Inside, host: str) -> Finding:
 
 def check_disk(settings: Settings) -> Finding | None:
     """Whether SQLite has room to grow; None where the database is not this machine's."""
-    if not settings.storage.is_sqlite:
+    if (file := settings.storage.file) is None:
         return None
-    folder = _find_database(settings).parent
+    folder = file.parent
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
@@ -71,7 +70,7 @@ async def look_inside(
 
     While no gateway runs, the database is opened here; one that is not there yet is left to `serve` to make.
     """
-    if settings.storage.is_sqlite and not _find_database(settings).exists():
+    if (file := settings.storage.file) and not file.exists():
         return warn("database", "there is none yet", "tag-gateway serve makes it"), {}
     looked: dict[str, Looked] = {}
     try:
@@ -89,7 +88,3 @@ async def look_inside(
 
 def _blame(sentence: str) -> Finding:
     return fail("database", sentence, "mend this first: nothing can be stored meanwhile")
-
-
-def _find_database(settings: Settings) -> Path:
-    return Path(settings.storage.url.get_secret_value().removeprefix("sqlite:///").partition("?")[0])

@@ -10,12 +10,10 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Connection, Row, case, func, select
 
+from gateway.store import backlog
 from gateway.store.reports.scope import Scope, share
 from gateway.store.rollups import DELAYS
-from gateway.store.tables import drop_hours, events, flow_hours, outbox
-
-PENDING_LIMIT = 10_000
-"""What waits is counted up to here; beyond it, how much exactly no longer matters."""
+from gateway.store.tables import drop_hours, flow_hours
 
 _FLOW = ("received", "merged", "late", "accepted", "rejected", "expired", "withdrawn", "not_sent")
 _PURCHASE = case((flow_hours.c.event == "Purchase", 1), else_=0)
@@ -69,7 +67,7 @@ class Delay(Struct, frozen=True):
 class Pending(Struct, frozen=True):
     """What waits to be sent at this moment, whatever the scope's time. Purchases held for their webhook are among them.
 
-    `is_more`: there are more than `count`. `oldest_ms`: when the oldest of all was received.
+    `is_more`: there are `count` or more. `oldest_ms`: when the oldest of all was received.
     """
 
     count: int = 0
@@ -156,24 +154,7 @@ def _read_drops(connection: Connection, scope: Scope) -> dict[tuple[str, str], i
 
 def find_pending(connection: Connection, scope: Scope) -> Pending:
     """What waits to be sent now. Bounded, however long the queue is."""
-    counts = [_count_pending(connection, scope, store_id) for store_id in scope.store_ids]
-    oldest = [_find_oldest(connection, scope, store_id) for store_id in scope.store_ids]
-    total = sum(counts)
-    return Pending(min(total, PENDING_LIMIT), total > PENDING_LIMIT, min(filter(None, oldest), default=None))
-
-
-def _count_pending(connection: Connection, scope: Scope, store_id: str) -> int:
-    waiting = select(outbox.c.id).where(outbox.c.store_id == store_id)
-    if scope.pixel_codes:
-        waiting = waiting.where(outbox.c.pixel_code.in_(scope.pixel_codes))
-    found = connection.scalar(select(func.count()).select_from(waiting.limit(PENDING_LIMIT + 1).subquery()))
-    return int(found or 0)
-
-
-def _find_oldest(connection: Connection, scope: Scope, store_id: str) -> int | None:
-    """Ids are made in the order of time, so the first of the outbox is its oldest."""
-    first = select(outbox.c.id).where(outbox.c.store_id == store_id).order_by(outbox.c.id).limit(1)
-    if scope.pixel_codes:
-        first = first.where(outbox.c.pixel_code.in_(scope.pixel_codes))
-    query = select(events.c.received_ms).where(events.c.store_id == store_id, events.c.id == first.scalar_subquery())
-    return connection.scalar(query)
+    total = sum(backlog.count_pending(connection, store_id, *scope.pixel_codes) for store_id in scope.store_ids)
+    oldest = [backlog.find_oldest_ms(connection, store_id, *scope.pixel_codes) for store_id in scope.store_ids]
+    most = backlog.MOST_COUNTED
+    return Pending(min(total, most), total >= most, min(filter(None, oldest), default=None))
