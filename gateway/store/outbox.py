@@ -64,7 +64,8 @@ def renew(cursor: Cursor, store_id: str, lease: str, ids: Sequence[str], now_ms:
 def settle(cursor: Cursor, store_id: str, lease: str, settlements: Sequence[Settlement]) -> None:
     """Each event has its fate and has left the outbox, or is due again; what TikTok answered is in `attempts`.
 
-    Events of one request mostly share their settlement, so there are few statements however many events.
+    Events of one request mostly share their settlement, so there are few statements however many events. Of an event
+    that was erased meanwhile nothing is kept, not even that it was sent.
     """
     ends: defaultdict[tuple[Any, ...], list[str]] = defaultdict(list)
     backs: defaultdict[tuple[Any, ...], list[str]] = defaultdict(list)
@@ -79,7 +80,11 @@ def settle(cursor: Cursor, store_id: str, lease: str, settlements: Sequence[Sett
         cursor.execute(sql.LEAVE_OUTBOX, (store_id, _to_json(ids)))
     for back, ids in backs.items():
         cursor.execute(sql.PUT_BACK, (*back, store_id, _to_json(ids), lease))
-    cursor.insert(sql.ADD_ATTEMPTS, [_attempt_row(store_id, one) for one in settlements if one.verdict])
+    tried = [one for one in settlements if one.verdict]
+    if tried:
+        cursor.execute(sql.FIND_KEPT, (store_id, _to_json(one.id for one in tried)))
+        kept = {row[0] for row in cursor.fetchall()}
+        cursor.insert(sql.ADD_ATTEMPTS, [_attempt_row(store_id, one) for one in tried if one.id in kept])
     count_failures(cursor, store_id, settlements)
 
 

@@ -123,6 +123,8 @@ LEAVE_OUTBOX = "DELETE FROM outbox WHERE store_id = ? AND id IN (SELECT value FR
 SETTLE_EVENTS = """
     UPDATE events SET fate = ?, reason = ?, settled_ms = ?, maybe_sent_ms = ?
     WHERE store_id = ? AND id IN (SELECT value FROM json_each(?)) AND fate IS NULL"""
+FIND_KEPT = "SELECT id FROM events WHERE store_id = ? AND id IN (SELECT value FROM json_each(?))"
+"""Which of these events nobody has erased."""
 ADD_ATTEMPTS = Insert(attempts, ATTEMPT, "ON CONFLICT (store_id, id, attempted_ms) DO NOTHING")
 
 HASTEN = "UPDATE outbox SET due_ms = ? WHERE store_id = ? AND pixel_code = ? AND due_ms > ?"

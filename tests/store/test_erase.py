@@ -108,7 +108,9 @@ async def test_who_is_erased_while_on_the_way_to_tiktok_stays_erased(store: Stor
     (claimed,) = await store.claim(LANE, "lease", NOW_MS, 10)
     await erase(store, recorded.visitor.id)
     await store.settle(STORE, "lease", [settled(claimed, due_ms=NOW_MS + 1000, attempts=1, verdict="retry")])
-    assert await read_rows(store, events) == await read_rows(store, outbox) == await read_rows(store, visitors) == []
+    await store.settle(STORE, "lease", [settled(claimed, fate=Fate.ACCEPTED, verdict="accepted")])
+    for table in (events, outbox, visitors, attempts):
+        assert await read_rows(store, table) == []
     assert await store.claim(LANE, "lease", NOW_MS + HOUR_MS, 10) == []
 
 
