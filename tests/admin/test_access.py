@@ -37,7 +37,11 @@ async def test_on_https_the_session_cookie_is_secure(stranger: Reader):
     assert "secure" in answer.headers["set-cookie"].lower()
 
 
-@pytest.mark.parametrize("password", ["", "wrong", HASH, PASSWORD + " ", "x" * 10_000])
+@pytest.mark.parametrize(
+    "password",
+    ["", "wrong", HASH, PASSWORD + " ", "x" * 10_000],
+    ids=["none", "another", "the hash", "with a space", "long"],
+)
 async def test_a_wrong_password_opens_nothing_and_says_so(stranger: Reader, password: str):
     answer = await stranger.sign_in(password)
     assert answer.status_code == 401
