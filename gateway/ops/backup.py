@@ -14,7 +14,7 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 from gateway.errors import CommandError
-from gateway.ops.progress import showing
+from gateway.ops.progress import following
 from gateway.settings import Settings
 from gateway.store.backup import copy_file, find_last_write_ms
 from gateway.store.sqlite import Lock
@@ -54,15 +54,8 @@ def restore(settings: Settings, file: Path, now_ms: int) -> Path | None:
 
 
 def _copy(source: Path, part: Path, sent_ms: int) -> None:
-    with showing(100, "percent") as advance:
-        percent = 0
-
-        def tell(remaining: int, total: int) -> None:
-            nonlocal percent
-            before, percent = percent, 100 - 100 * remaining // max(total, 1)
-            advance(source.name, percent - before)
-
-        copy_file(source, part, sent_ms, tell)
+    with following() as tell:
+        copy_file(source, part, sent_ms, lambda left, total: tell("pages copied", total - left, total))
     _sync(part)
 
 

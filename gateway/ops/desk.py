@@ -26,6 +26,7 @@ from gateway.ops.errands import (
     Reconcile,
     Replay,
     Report,
+    Underway,
     parse_errand,
     to_line,
     to_trouble,
@@ -35,6 +36,7 @@ from gateway.ops.replay import Replayer
 from gateway.settings import Settings, StoreSettings
 from gateway.shopify.admin_api import AdminApi
 from gateway.store import Store
+from gateway.store.erase import Erased
 from gateway.store.vitals import find_vitals
 
 ADMIN_TIMEOUT_S = 30.0
@@ -98,7 +100,11 @@ class Desk:
                 yield Checked(shop.id, tuple(standings))
 
     async def _erase(self, shop: StoreSettings, person: Person) -> AsyncIterator[Report]:
-        yield Gone(shop.id, await self._people.erase(shop, person, self._clock()))
+        erased = Erased()
+        async for step in self._people.erase_in_steps(shop, person, self._clock()):
+            erased = step.erased
+            yield Underway(shop.id, step.what, step.done, step.total)
+        yield Gone(shop.id, erased)
 
     async def _look(self, shop: StoreSettings) -> AsyncIterator[Report]:
         await self._store.check()

@@ -78,6 +78,15 @@ class Checked(Struct, frozen=True, tag="checked"):
     standings: tuple[Standing, ...] = ()
 
 
+class Underway(Struct, frozen=True, tag="underway"):
+    """So much of what is being done in a store is."""
+
+    store_id: str
+    what: str
+    done: int
+    total: int
+
+
 class Gone(Struct, frozen=True, tag="gone"):
     """So much of a person was erased from a store."""
 
@@ -109,7 +118,7 @@ class Trouble(Struct, frozen=True, tag="trouble"):
 
 
 Errand = Reconcile | Erase | Look | Replay
-Report = Checked | Gone | Looked | Replayed | Trouble
+Report = Checked | Underway | Gone | Looked | Replayed | Trouble
 
 _encoder = msgspec.json.Encoder()
 _errands: msgspec.json.Decoder[Errand] = msgspec.json.Decoder(Errand)

@@ -21,7 +21,7 @@ from typing import IO
 from gateway.errors import CommandError
 from gateway.model.dossier import EventDossier
 from gateway.ops.ledger import to_json, walk
-from gateway.ops.progress import showing
+from gateway.ops.progress import following
 from gateway.store.reading import Reader
 from gateway.store.walk import Wanted, count_events
 
@@ -45,14 +45,15 @@ class Format(StrEnum):
 def export(reader: Reader, store_ids: Sequence[str], wanted: Wanted, format_: Format, file: IO[str]) -> int:
     """All that is wanted of these stores is in the file, newest first; how many events."""
     add = _begin(format_, file)
-    count = 0
+    count = seen = 0
     total = sum(reader.read(partial(count_events, store_id=store_id)) for store_id in store_ids)
-    with showing(total, "events") as advance:
+    with following() as tell:
         for store_id in store_ids:
             for page in walk(reader, store_id, wanted):
                 add(page.events)
                 count += len(page.events)
-                advance("export", page.seen)
+                seen += page.seen
+                tell("events read", seen, total)
     return count
 
 

@@ -19,7 +19,7 @@ from gateway.intake.tokens import Tokens
 from gateway.model.dossier import Dossier, EventDossier
 from gateway.model.outcome import Fate
 from gateway.model.telling import Line, tell_event, tell_order, tell_time, tell_visitor
-from gateway.ops.screen import build_console, print_line
+from gateway.ops.console import build_console, print_line
 from gateway.settings import Settings
 from gateway.store.reading import Reader
 from gateway.store.search import search

@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import Connection, make_url
 
 from gateway.errors import CommandError, SettingsError
-from gateway.ops.progress import Advance, showing
+from gateway.ops.progress import Tell, following
 from gateway.settings import Settings
 from gateway.settings.load import expand_variables
 from gateway.store.copy import Target, count_rows, name_state
@@ -46,13 +46,15 @@ def move(settings: Settings, to: str) -> int:
         stack.callback(Lock(path).release)
         target = stack.enter_context(closing(Target(to, name_state(path))))
         total = source.read(lambda connection: sum(count_rows(connection, one) for one in metadata.sorted_tables))
-        with showing(total, "rows") as advance:
-            source.read(lambda connection: _copy(connection, target, advance))
+        with following() as tell:
+            source.read(lambda connection: _copy(connection, target, total, tell))
     return total
 
 
-def _copy(source: Connection, target: Target, advance: Advance) -> None:
-    for name, more in target.copy(source):
-        advance(name, more)
-    advance("comparing", 0)
+def _copy(source: Connection, target: Target, total: int, tell: Tell) -> None:
+    done = 0
+    for _, more in target.copy(source):
+        done += more
+        tell("rows moved", done, total)
+    tell("comparing", 0, None)
     target.finish(source)

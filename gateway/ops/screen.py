@@ -10,19 +10,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from gateway.ops.errands import Checked, Gone, Report, State, Trouble
+from gateway.ops.console import build_console, print_line
+from gateway.ops.errands import Checked, Gone, Report, State, Trouble, Underway
+from gateway.ops.progress import Tell, following
 from gateway.ops.tally import Tally
 from gateway.store.erase import Erased
 
 if TYPE_CHECKING:
     from gateway.ops.install import Step
 
-LINE_EVERY = 250
-"""After so many orders a plain line tells how far it is."""
 LONGEST_LIST = 200
 
 
@@ -33,38 +31,27 @@ class Screen:
         self.tally = Tally()
         self._out = build_console()
         self._err = build_console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed} orders"), TimeElapsedColumn(),
-            console=self._err, disable=not self._err.is_terminal,
-        )  # fmt: skip
-        self._tasks: dict[str, TaskID] = {}
+        self._tell: Tell = lambda what, done, total: None
 
     @contextmanager
     def progress(self) -> Iterator[None]:
-        """While the block runs, a terminal shows how far it is."""
-        with self._bar:
+        """While the block runs, it is shown how far the errand is."""
+        with following() as self._tell:
             yield
-            for store_id, task in self._tasks.items():
-                self._bar.update(task, total=self.tally.count(store_id))
 
     def show(self, report: Report) -> None:
         """One more report."""
         self.tally.add(report)
         match report:
             case Checked(store_id=store_id):
-                self._move(store_id)
+                count = self.tally.count(store_id)
+                self._tell(f"{store_id}: orders compared", count, None)  # how many there are, Shopify does not say
+            case Underway(store_id=store_id, what=what, done=done, total=total):
+                self._tell(f"{store_id}: {what}", done, total)
             case Gone(store_id=store_id, erased=erased):
                 print_line(self._out, f"{store_id}: {tell_erased(erased)}")
             case Trouble(store_id=store_id, sentence=sentence):
                 print_line(self._err, f"{store_id}: {sentence}")
-
-    def _move(self, store_id: str) -> None:
-        if store_id not in self._tasks:
-            self._tasks[store_id] = self._bar.add_task(store_id, total=None)  # how many there are, Shopify does not say
-        count = self.tally.count(store_id)
-        self._bar.update(self._tasks[store_id], completed=count)
-        if count and count % LINE_EVERY == 0 and not self._err.is_terminal:
-            print_line(self._err, f"{store_id}: {count} orders compared")
 
     def finish(self, *, is_serving: bool) -> None:
         """What all of it amounts to: how many orders stand where, and the names of those that are missing or were."""
@@ -112,16 +99,6 @@ def show_steps(store_id: str, steps: Sequence[Step]) -> None:
         for warning in step.warnings:
             print_line(console, f"   ! {warning}", style="yellow")
         print_line(console, "")
-
-
-def build_console(*, stderr: bool = False) -> Console:
-    """Nothing in a text is taken for markup: a reason is TikTok's, a name the shop's."""
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
-
-
-def print_line(console: Console, text: str, style: str | None = None) -> None:
-    """The text, never broken into lines."""
-    console.out(text, style=style, highlight=False)
 
 
 def _list(orders: Sequence[str]) -> str:

@@ -9,8 +9,7 @@ import json
 from collections.abc import Sequence
 
 from msgspec import Struct, structs
-from sqlalchemy import Connection, and_, false, or_, select, union
-from uuid_utils import uuid7
+from sqlalchemy import ColumnElement, Connection, Table, and_, false, func, or_, select, union
 
 from gateway.model.outcome import Fate
 from gateway.model.visitor import Identity
@@ -18,6 +17,9 @@ from gateway.store.endings import count_ends
 from gateway.store.receipt import Anchor
 from gateway.store.sql import Cursor
 from gateway.store.tables import events, links, metadata, orders, visitors
+
+SEARCHED = (visitors, events)
+"""Where a person is looked for, row by row."""
 
 _ON_EVENTS = "WHERE store_id = ? AND id IN (SELECT id FROM events WHERE store_id = ? AND visitor_id = ?)"
 
@@ -37,28 +39,54 @@ class Erased(Struct, frozen=True):
         return Erased(*(getattr(self, mine) + getattr(other, theirs) for mine, theirs in pairs))
 
 
-def find_people(
-    connection: Connection, store_id: str, identity: Identity, anchors: Sequence[Anchor], order_ids: Sequence[str]
-) -> list[str]:
-    """The ids of all visitors who are, or ever were, this person, as far as anything stored tells.
+class Searched(Struct, frozen=True):
+    """Some rows were looked at. `found` are ids of visitors; `after` is where the next begin, None after the last."""
 
-    A link leads to one visitor alone, the one with the newest click, and a shared device may be somebody else's by now.
-    So every visitor and event of the store is looked at: for rare acts, on a reading connection.
+    found: frozenset[str]
+    rows: int
+    after: str | None
+
+
+def find_linked(
+    connection: Connection, store_id: str, anchors: Sequence[Anchor], order_ids: Sequence[str]
+) -> frozenset[str]:
+    """The ids of the visitors that these anchors and orders lead to.
+
+    A link leads to one visitor alone, the one with the newest click, and a shared device may be somebody else's by now:
+    who else is, or ever was, this person, `search` finds.
     """
-    digests = {name: digest for name, digest in structs.asdict(identity).items() if digest}
     linked = [and_(links.c.kind == anchor.kind, links.c.digest == anchor.digest) for anchor in anchors]
-    known = [visitors.c[name] == digest for name, digest in digests.items()]
-    told = [events.c.body.contains(digest) for digest in digests.values()]
     bought = orders.c.id.in_(order_ids) & orders.c.visitor_id.is_not(None)
-    found = connection.scalars(
-        union(
-            select(links.c.visitor_id).where(links.c.store_id == store_id, or_(false(), *linked)),
-            select(visitors.c.id).where(visitors.c.store_id == store_id, or_(false(), *known)),
-            select(events.c.visitor_id).where(events.c.store_id == store_id, or_(false(), *told)),
-            select(orders.c.visitor_id).where(orders.c.store_id == store_id, bought),
-        )
+    found = union(
+        select(links.c.visitor_id).where(links.c.store_id == store_id, or_(false(), *linked)),
+        select(orders.c.visitor_id).where(orders.c.store_id == store_id, bought),
     )
-    return sorted(found)
+    return frozenset(connection.scalars(found))
+
+
+def count_searched(connection: Connection, store_id: str) -> int:
+    """How many rows `search` has to look at."""
+    counts = (select(func.count()).select_from(table).where(table.c.store_id == store_id) for table in SEARCHED)
+    return sum(connection.scalar(count) or 0 for count in counts)
+
+
+def search(connection: Connection, store_id: str, identity: Identity, table: Table, after: str, limit: int) -> Searched:
+    """Who among the next `limit` rows of one of the tables has one of these digests, or had."""
+    rows = select(table.c.id).where(table.c.store_id == store_id, table.c.id > after).order_by(table.c.id)
+    ids = connection.scalars(rows.limit(limit)).all()
+    if not ids:
+        return Searched(frozenset(), 0, None)
+    who = table.c.visitor_id if table is events else table.c.id
+    these = and_(table.c.store_id == store_id, table.c.id > after, table.c.id <= ids[-1], who.is_not(None))
+    found = connection.scalars(select(who).distinct().where(these, _is_of(identity, table)))
+    return Searched(frozenset(found), len(ids), ids[-1] if len(ids) == limit else None)
+
+
+def _is_of(identity: Identity, table: Table) -> ColumnElement[bool]:
+    digests = {name: digest for name, digest in structs.asdict(identity).items() if digest}
+    if table is events:
+        return or_(false(), *(events.c.body.contains(digest) for digest in digests.values()))
+    return or_(false(), *(table.c[name] == digest for name, digest in digests.items()))
 
 
 def erase_visitor(cursor: Cursor, store_id: str, visitor_id: str) -> Erased:
@@ -105,14 +133,15 @@ def erase_store(cursor: Cursor, store_id: str, limit: int) -> int:
     return erased
 
 
-def note_erasure(cursor: Cursor, store_id: str, named_by: str, erased: Erased, now_ms: int) -> None:
-    """That this was erased is on record, with nothing of whose it was."""
-    row = (store_id, uuid7().hex, now_ms, named_by, *structs.astuple(erased))
+def note_erasure(cursor: Cursor, store_id: str, id_: str, named_by: str, erased: Erased, now_ms: int) -> None:
+    """That this was erased, too, is on record under this id, with nothing of whose it was."""
+    more = ", ".join(f"{name} = erasures.{name} + excluded.{name}" for name in Erased.__struct_fields__)
     cursor.execute(
-        """
+        f"""
         INSERT INTO erasures (store_id, id, erased_ms, named_by, visitors, links, events, attempts, orders)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-        row,
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT (store_id, id) DO UPDATE SET {more}""",  # noqa: S608 - names of ours
+        (store_id, id_, now_ms, named_by, *structs.astuple(erased)),
     )
 
 

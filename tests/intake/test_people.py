@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from gateway.model.visitor import Identity, Sighting
 from gateway.store import Store
 from gateway.store.erase import Erased
 from gateway.store.receipt import AnchorKind
-from gateway.store.tables import orders, visitors
+from gateway.store.tables import erasures, orders, visitors
 from tests.servers import make_settings
 from tests.store.samples import make_receipt, read_rows
 
@@ -121,6 +122,38 @@ async def test_an_erasure_that_broke_off_is_finished_by_the_next(
     assert (await people.erase(settings, Person(email=EMAIL, order_ids=("7",)), NOW_MS)).visitors == 2
     assert await visitor_ids(store) == []
     assert [row["reason"] for row in await read_rows(store, orders)] == ["erased"]
+
+
+async def test_an_erasure_that_was_stopped_anywhere_is_proved_and_finished_by_the_next(store: Store, settings: Any):
+    """One step further each time, until it is through."""
+    person = Person(email=EMAIL, order_ids=("7",))
+    people, stops, is_through = People(Tokens([KEY]), store), 0, False
+    while not is_through:
+        for _ in range(3):
+            await visit(store, email=EMAIL)
+        before = len(await visitor_ids(store))
+        stops, taken, is_through = stops + 1, 0, True
+        async with contextlib.aclosing(people.erase_in_steps(settings, person, NOW_MS + stops)) as steps:
+            async for _ in steps:
+                taken += 1
+                if taken == stops:
+                    is_through = False
+                    break
+        proved = sum(row["visitors"] for row in await read_rows(store, erasures) if row["erased_ms"] == NOW_MS + stops)
+        assert proved == before - len(await visitor_ids(store))
+    assert stops > 5
+    assert await visitor_ids(store) == []
+    assert [row["reason"] for row in await read_rows(store, orders)] == ["erased"]
+
+
+async def test_each_step_tells_how_far_it_is(store: Store, settings: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("gateway.intake.people._ROWS", 2)
+    for _ in range(3):
+        await visit(store, email=EMAIL)
+    steps = People(Tokens([KEY]), store).erase_in_steps(settings, Person(email=EMAIL), NOW_MS)
+    told = [(step.what, step.done, step.total) async for step in steps]
+    assert told[:3] == [("rows searched", 2, 3), ("rows searched", 3, 3), ("rows searched", 3, 3)]
+    assert told[3:] == [("visitors erased", number, 3) for number in (1, 2, 3)]
 
 
 async def test_the_log_tells_how_much_and_not_whose(store: Store, settings: Any, caplog: pytest.LogCaptureFixture):

@@ -12,6 +12,8 @@ from gateway.errors import CommandError, StoreUnavailable
 from gateway.model.normalise import hash_email, hash_phone
 from gateway.model.person import Person
 from gateway.ops.erase import parse_person
+from gateway.ops.errands import Report, Underway
+from gateway.ops.screen import Screen
 from gateway.store import Store
 from gateway.store.tables import metadata
 from gateway.web.control import ControlEndpoint
@@ -57,7 +59,8 @@ async def test_a_person_is_gone_by_whatever_they_are_named(stand: Stand, named: 
             code, out, err = await stand.run("erase", option, value or ada.visitor_id)
     if not is_running:
         code, out, err = await stand.run("erase", option, value or ada.visitor_id)
-    assert (code, out, err) == (0, "acme: erased 1 visitor, 3 links, 1 event\n", "")
+    assert (code, out.splitlines()[0]) == (0, "acme: erased 1 visitor, 3 links, 1 event")
+    assert err.splitlines()[-1] == "acme: visitors erased: 1 of 1"
     assert [visitor["email"] for visitor in gateway.visitors] == [hash_email("grace@example.com")]
     assert len(gateway.events) == len(gateway.outbox) == 1
 
@@ -98,6 +101,36 @@ async def test_an_erasure_leaves_a_proof_and_nothing_of_the_person(stand: Stand,
     assert [secret for secret in secrets if str(secret) in told] == []
     assert proof["named_by"] == "email, phone"
     assert (proof["visitors"], proof["links"], proof["events"], proof["attempts"], proof["orders"]) == (1, 3, 1, 1, 0)
+
+
+@pytest.mark.parametrize("is_running", [True, False])
+async def test_an_erasure_interrupted_at_a_terminal_is_finished_by_the_next(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, is_running: bool
+):
+    show = Screen.show
+
+    def interrupt(self: Screen, report: Report) -> None:
+        show(self, report)
+        if isinstance(report, Underway) and report.what == "visitors erased":
+            raise KeyboardInterrupt
+
+    async def run() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(Screen, "show", interrupt)
+            assert (await stand.run("erase", "--email", ADA["email"]))[0] == 130
+        code, _, err = await stand.run("erase", "--email", ADA["email"])
+        assert code == 0
+        assert "acme: rows searched: " in err
+
+    async with stand.serving(deliver=False) as gateway:
+        for _ in range(3):
+            await Browser(gateway).beacon(user=ADA)
+        if is_running:
+            await run()
+    if not is_running:
+        await run()
+    assert gateway.visitors == gateway.events == gateway.outbox == []
+    assert sum(proof["visitors"] for proof in gateway.rows("SELECT * FROM erasures")) == 3
 
 
 async def test_an_unknown_person_is_no_error(stand: Stand):

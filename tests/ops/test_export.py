@@ -44,7 +44,7 @@ async def test_csv_to_stdout_has_a_row_for_each_event(stand: Stand):
         await shop(gateway, "e-1", "e-2")
         code, out, err = await stand.run("events", "export")
     rows = read_csv(out)
-    assert (code, err) == (0, "export: 2 of 2 events\n")
+    assert (code, err) == (0, "events read: 2 of 2\n")
     assert tuple(rows[0]) == COLUMNS
     assert [(row["event_id"], row["fate"], row["code"], row["attempts"]) for row in rows] == [
         ("e-2", "accepted", "0", "1"),
@@ -60,7 +60,7 @@ async def test_json_lines_go_to_a_file_that_only_its_owner_reads(stand: Stand):
         await shop(gateway, "e-1")
         code, out, err = await stand.run("events", "export", "--format", "jsonl", "--out", str(path))
     [event] = [json.loads(line) for line in path.read_text().splitlines()]
-    assert (code, out, err) == (0, "", f"export: 1 of 1 events\nwrote 1 events to {path}\n")
+    assert (code, out, err) == (0, "", f"events read: 1 of 1\nwrote 1 events to {path}\n")
     assert event["attempts"][0]["code"] == 0
     assert path.stat().st_mode & 0o777 == 0o600
 

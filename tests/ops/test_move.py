@@ -265,7 +265,7 @@ def test_the_command_says_how_far_it_is_and_what_to_do_next(
     rows = ROWS * len(metadata.tables)
     assert said.out.splitlines()[0] == f"moved {rows:,} rows; both databases hold the same"
     assert "gateway.toml" in said.out
-    assert f"{rows:,} of {rows:,} rows" in said.err
+    assert f"rows moved: {rows:,} of {rows:,}" in said.err
     assert len(said.err.splitlines()) == 10
 
 

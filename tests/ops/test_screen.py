@@ -8,7 +8,8 @@ import pytest
 
 from gateway.ops.errands import Checked, Gone, Standing, State, Trouble
 from gateway.ops.install import Step
-from gateway.ops.screen import LINE_EVERY, LONGEST_LIST, Screen, show_steps, tell_erased
+from gateway.ops.progress import LINE_EVERY
+from gateway.ops.screen import LONGEST_LIST, Screen, show_steps, tell_erased
 from gateway.ops.tally import Tally
 from gateway.store.erase import Erased
 
@@ -87,7 +88,7 @@ def test_the_result_is_plain_on_stdout_and_the_progress_on_stderr(capsys: pytest
         ["acme,", "missing:", "#251;", "--send", "sends", "them"],
     ]
     progress, trouble = err.splitlines()
-    assert progress == "acme: 250 orders compared"
+    assert progress == "acme: orders compared: 250"
     assert trouble.startswith("beta: [stores.shopify] lacks")
     assert "\x1b" not in out + err
 
@@ -98,8 +99,7 @@ def test_a_terminal_shows_a_bar(capsys: pytest.CaptureFixture[str], monkeypatch:
     with screen.progress():
         screen.show(check(*[State.SENT] * LINE_EVERY))
     shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().err)
-    assert re.search(r"acme ━+ 250 orders", shown)
-    assert "compared" not in shown
+    assert re.search(r"acme: orders compared ━+ 250 ", shown)
 
 
 def test_a_long_list_is_cut(capsys: pytest.CaptureFixture[str]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,16 @@ from gateway.model.event import Source, User
 from gateway.model.outcome import Fate
 from gateway.model.visitor import Identity
 from gateway.store import Recorded, Store
-from gateway.store.erase import Erased, erase_store, erase_visitor, find_people, forget_orders
+from gateway.store.erase import (
+    SEARCHED,
+    Erased,
+    count_searched,
+    erase_store,
+    erase_visitor,
+    find_linked,
+    forget_orders,
+    search,
+)
 from gateway.store.receipt import AnchorKind, OrderNote, WebhookNote
 from gateway.store.tables import (
     alerts,
@@ -74,7 +84,17 @@ async def erase(store: Store, visitor_id: str, store_id: str = STORE) -> Erased:
 
 
 async def find(store: Store, identity: Identity = Identity(), anchors=(), order_ids=()) -> list[str]:  # noqa: B008 - frozen
-    return await store.read(lambda connection: find_people(connection, STORE, identity, anchors, order_ids))
+    """As `gateway.intake.people` does it, with a row at a time."""
+    found = {*await store.read(lambda connection: find_linked(connection, STORE, anchors, order_ids))}
+    rows = 0
+    for table in SEARCHED:
+        after: str | None = ""
+        while after is not None:
+            look = partial(search, store_id=STORE, identity=identity, table=table, after=after, limit=1)
+            searched = await store.read(look)
+            found, rows, after = found | searched.found, rows + searched.rows, searched.after
+    assert rows == await store.read(lambda connection: count_searched(connection, STORE))
+    return sorted(found)
 
 
 async def read_all(store: Store) -> dict[str, list[dict[str, Any]]]:
