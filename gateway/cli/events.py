@@ -1,4 +1,4 @@
-"""`tag-gateway events …`: the audit trail, to be listed, shown, replayed and exported."""
+"""`tag-gateway events …`: the audit trail, to be listed, shown, replayed, exported and pruned from exports."""
 
 from __future__ import annotations
 
@@ -161,6 +161,27 @@ def export(
         count = export(reader, store_ids, wanted, Format(format_), file)
     if out:
         typer.echo(f"wrote {count} events to {out}", err=True)
+
+
+@events.command()
+def prune(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="What tag-gateway events export wrote.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Take out of export files what the ledger no longer holds.
+
+    Events of people who were erased, by command or by Shopify's webhook, and events past retention. Each file is
+    rewritten whole, or stays as it was. Only reads the database, beside a running gateway too.
+    """
+    from gateway.ops.ledger import open_reader
+    from gateway.ops.prune import prune
+
+    settings = load_settings(config)
+    store_ids = [shop.id for shop in settings.stores]
+    with open_reader(settings) as reader:
+        for file in files:
+            pruned = prune(reader, store_ids, file)
+            typer.echo(f"{file}: {pruned.gone:,} events taken out, {pruned.kept:,} kept")
 
 
 async def _replay(settings: Settings, errand: Replay, *, yes: bool) -> int:

@@ -1,7 +1,7 @@
 """Writes events out as CSV or JSON Lines: a page at a time, so that memory stays the same however many there are.
 
 Called by `gateway.cli.events`; the pages come from `gateway.ops.ledger`. Nothing personal is in an export, as there is
-none in a Dossier; the file is the merchant's own, and nothing of the gateway's reaches it again.
+none in a Dossier; the file is the merchant's own, and `gateway.ops.prune` takes out of it who was erased since.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import contextlib
 import csv
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
 from typing import IO
 
@@ -96,21 +98,30 @@ def _to_cell(value: object) -> str:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[IO[str]]:
+def replacing(path: Path, like: os.stat_result | None = None) -> Iterator[TextIOWrapper]:
     """A file that takes this name, in place of what had it, only once all of it is on disk; stopped before, none does.
 
-    Raises: CommandError when its folder takes no file.
+    Its owner alone may read it, or who might read the file that it is `like`. Raises: CommandError when its folder
+    takes no file, or the disk is full.
     """
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_telling(path))
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    except OSError as error:
-        raise CommandError(f"--out: {path} cannot be written: {error.strerror}") from None
-    part = Path(name)
-    try:
+        part = Path(name)
+        stack.callback(part.unlink, missing_ok=True)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            if like:
+                os.fchown(descriptor, like.st_uid, like.st_gid)
+                os.fchmod(descriptor, stat.S_IMODE(like.st_mode))
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            os.fsync(descriptor)
         part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}") from None

@@ -54,10 +54,15 @@ class Screen:
                 print_line(self._err, f"{store_id}: {sentence}")
 
     def finish(self, *, is_serving: bool) -> None:
-        """What all of it amounts to: how many orders stand where, and the names of those that are missing or were."""
+        """What all of it amounts to: how many orders stand where, and the names of those that are missing or were.
+
+        After an erasure: where the gateway does not reach.
+        """
         if self.tally.store_ids:
             self._out.print(self._build_table())
             self._list_orders(is_serving)
+        if self.tally.erased_events:
+            print_line(self._out, "Exports made before still have these events: tag-gateway events prune FILE...")
 
     def _build_table(self) -> Table:
         table = Table("store", "orders", "state", "why", box=None, pad_edge=False, header_style="bold")

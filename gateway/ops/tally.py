@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from gateway.ops.errands import Checked, Report, Standing, State, Trouble
+from gateway.ops.errands import Checked, Gone, Report, Standing, State, Trouble
 
 
 class Tally:
@@ -17,12 +17,15 @@ class Tally:
     def __init__(self) -> None:
         self._standings: dict[str, dict[int, Standing]] = {}
         self._exit_codes: list[int] = []
+        self.erased_events = 0
 
     def add(self, report: Report) -> None:
         """One more report."""
         match report:
             case Checked(store_id=store_id, standings=standings):
                 self._standings.setdefault(store_id, {}).update((one.order_id, one) for one in standings)
+            case Gone(erased=erased):
+                self.erased_events += erased.events
             case Trouble(exit_code=exit_code):
                 self._exit_codes.append(exit_code)
 
