@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 
@@ -14,6 +15,9 @@ from tests.beacons import Browser
 from tests.postgres import Server, running_postgres
 from tests.servers import Gateway, make_settings, running_gateway
 from tests.webhooks import Shop, on_clock, running_shop
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""Ctrl-C ends what the tests start, too where a shell ran them in the background and so had it ignored."""
 
 
 @pytest.fixture(scope="session")
