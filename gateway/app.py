@@ -34,6 +34,7 @@ from gateway.model.browser import read_agent
 from gateway.ops.control import CONTROL_PATH, MIRROR_PATH, Seal
 from gateway.ops.desk import Desk
 from gateway.ops.install import build_install
+from gateway.ops.opening import open_store
 from gateway.ops.retention import Retention
 from gateway.ops.schedule import keep_reconciled
 from gateway.settings import Settings, StoreSettings
@@ -76,7 +77,7 @@ managers wait before they kill. What is cut off is due again at the next start."
 
 def build_gateway(settings: Settings, *, deliver: bool = True) -> Front:
     """The whole gateway as one ASGI application. Raises: StoreError when the database cannot be opened."""
-    store = Store(settings.storage.url.get_secret_value())
+    store = open_store(settings)
     tokens = Tokens([key.get_secret_value() for key in settings.security.secret_keys])
     intake = Intake(tokens, store, settings.delivery)
     limiter = Limiter(settings.server.rate_limit)
@@ -246,7 +247,7 @@ def build_config(settings: Settings, gateway: Front | str, **workers: Any) -> uv
 def run_deliverer(settings: Settings) -> None:
     """Delivers what gateways on the same database take in, until SIGTERM or SIGINT; what was in flight is settled."""
     set_up_logs()
-    store = Store(settings.storage.url.get_secret_value())
+    store = open_store(settings)
     asyncio.run(_deliver(settings, store))
 
 

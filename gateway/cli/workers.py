@@ -52,9 +52,9 @@ def run_workers(settings: Settings, config: Path, workers: int, *, deliver: bool
 
 def _open_once(settings: Settings) -> None:
     """The database is there and up to date: what is wrong with it is told once, not by every worker."""
-    from gateway.store import Store
+    from gateway.ops.opening import open_store
 
-    asyncio.run(Store(settings.storage.url.get_secret_value()).stop())
+    asyncio.run(open_store(settings).stop())
 
 
 def build_worker() -> Front:

@@ -17,6 +17,7 @@ from gateway.errors import CommandError, StoreLocked
 from gateway.intake.tokens import Tokens
 from gateway.ops.desk import Desk
 from gateway.ops.errands import Errand, Report, parse_report, to_line
+from gateway.ops.opening import open_store
 from gateway.settings import Settings
 from gateway.store import Store
 
@@ -124,7 +125,7 @@ async def open_desk(settings: Settings, clock: Callable[[], int]) -> AsyncIterat
 def _open_store(settings: Settings) -> Store | None:
     """The database, or None when a running gateway has it for itself."""
     try:
-        return Store(settings.storage.url.get_secret_value())
+        return open_store(settings)
     except StoreLocked:
         return None
 

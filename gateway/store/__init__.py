@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from gateway.errors import StoreUnavailable
 from gateway.store import outbox, sql
-from gateway.store.database import is_sqlite, migrate, only_unavailable, open_cursor, open_engine
+from gateway.store.database import Follow, is_sqlite, migrate, only_unavailable, open_cursor, open_engine
 from gateway.store.drops import Drops
 from gateway.store.leader import Leader
 from gateway.store.receipt import Claimed, Receipt, Recorded, Settlement
@@ -35,17 +35,17 @@ CHECK_S = 2.0
 
 
 class Store:
-    """A database, opened, migrated and held by this process.
+    """A database, opened, migrated and held by this process. `follow` is where a migration tells how far it is.
 
     Raises: StoreLocked when another gateway has it, StoreUnavailable when it cannot be opened.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, follow: Follow | None = None) -> None:
         self._engine = open_engine(url)
         self._threads = ThreadPoolExecutor(READERS, "store")
         self._lock = Lock(Path(self._engine.url.database or "")) if is_sqlite(self._engine) else None
         try:
-            migrate(self._engine)
+            migrate(self._engine, follow)
         except BaseException:
             self._let_go()
             raise

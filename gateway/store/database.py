@@ -7,9 +7,11 @@ Called by `gateway.store.Store` and its writer. What differs between the two is 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,13 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 MOVING = "moving "
 """How the revision of a database begins that `gateway.store.copy` has not filled to the end."""
+
+
+Tell = Callable[[str, int, int], None]
+"""Is told what is being done, how much of it is, and of how much."""
+
+Follow = Callable[[], AbstractContextManager[Tell]]
+"""Where an upgrade tells how far it is, while the block runs."""
 
 
 class TryAgain(StoreUnavailable):
@@ -102,8 +111,8 @@ def _to_trouble(engine: Engine, cause: BaseException) -> StoreUnavailable:
     return trouble(postgresql.to_reason(cause))
 
 
-def migrate(engine: Engine) -> None:
-    """The database has the newest schema, whatever released version it had before.
+def migrate(engine: Engine, follow: Follow | None = None) -> None:
+    """The database has the newest schema, whatever released version it had before. `follow`: else the log tells.
 
     Raises: StoreUnavailable when it cannot be opened, or was written by a newer version.
     """
@@ -113,7 +122,7 @@ def migrate(engine: Engine) -> None:
         if revision and revision.startswith(MOVING):
             raise StoreUnavailable("the database is only half moved here: run tag-gateway move again, it goes on")
         if revision != newest_revision():
-            _upgrade(engine, revision)
+            _upgrade(engine, revision, follow or _in_log)
 
 
 @contextlib.contextmanager
@@ -129,7 +138,11 @@ def _alone(engine: Engine) -> Iterator[None]:
 
 def newest_revision() -> str:
     """The revision of the schema in `gateway.store.tables`."""
-    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+    return _list_revisions()[-1]
+
+
+def _list_revisions() -> list[str]:
+    return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 def _find_revision(connection: Connection) -> str | None:
@@ -144,7 +157,7 @@ def _find_revision(connection: Connection) -> str | None:
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
-def _upgrade(engine: Engine, revision: str | None) -> None:
+def _upgrade(engine: Engine, revision: str | None, follow: Follow) -> None:
     """The schema is the newest: each migration is one transaction, so a killed one leaves the revision before it.
 
     Alembic is imported only here: a gateway that is up to date need not hold it in memory.
@@ -156,10 +169,29 @@ def _upgrade(engine: Engine, revision: str | None) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["engine"] = engine
+    missing = sum(one > (revision or "") for one in _list_revisions())
+    applied = itertools.count(1)
     started_s = time.monotonic()
     log.warning("bringing the database from revision %s to %s: a large one takes minutes", revision, newest_revision())
     try:
-        command.upgrade(config, "head")
+        with follow() as tell:
+            config.attributes["tell"] = tell
+            config.attributes["applied"] = lambda **_: tell("schema versions", next(applied), missing)
+            command.upgrade(config, "head")
     except CommandError as error:
         raise StoreUnavailable(f"the database is of a newer version than this program: {error}") from None
     log.warning("the database is up to date, after %.1f s", time.monotonic() - started_s)
+
+
+@contextlib.contextmanager
+def _in_log() -> Iterator[Tell]:
+    """The log has a line for every tenth."""
+    told: dict[str, int] = {}
+
+    def tell(what: str, done: int, total: int) -> None:
+        tenth = done * 10 // total
+        if tenth > told.get(what, 0):
+            log.warning("%s: %d of %d", what, done, total)
+        told[what] = tenth
+
+    yield tell

@@ -25,7 +25,7 @@ def run_migrations(engine: Engine, revision: str = "head") -> None:
     """An empty database has been through the migrations up to this one, as an old installation has."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["engine"] = engine
+    config.attributes |= {"engine": engine, "tell": lambda *_: None, "applied": ()}
     command.upgrade(config, revision)
 
 

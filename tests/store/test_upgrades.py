@@ -10,10 +10,12 @@ import contextlib
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -249,10 +251,55 @@ def test_a_migration_that_is_stopped_anywhere_leaves_the_version_before_it(
     check_kept(engine, stored)
 
 
-def check_released(engine: Engine, released: dict[str, set[tuple[str, str]]]) -> str:
-    """The database has the columns of the revision that it says it is of, and no others; which one that is."""
+@pytest.mark.parametrize("revision", REVISIONS[:-1])
+def test_a_migration_that_is_stopped_while_it_tells_how_far_it_is_goes_on_when_it_is_called_again(
+    engine: Engine, revision: str
+):
+    """As Ctrl-C does it; one step further each time, until it is through."""
+    stored, told, is_through = store(engine, revision), 0, False
+    while not is_through:
+        steps = list[tuple[str, int, int]]()
+        told += 1
+        try:
+            migrate(engine, partial(contextlib.nullcontext, partial(note, steps, told)))
+            is_through = True
+        except Interrupted:
+            assert len(steps) == told
+            assert read_revision(engine) < newest_revision()
+    assert told > 1
+    check_kept(engine, stored)
+
+
+def note(steps: list[tuple[str, int, int]], most: int, *step: Any) -> None:
+    steps.append(step)
+    if len(steps) == most:
+        raise Interrupted
+
+
+def read_revision(engine: Engine) -> str:
     with engine.connect() as connection:
         revision: str = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+    return revision
+
+
+def test_an_upgrade_tells_how_far_it_is(engine: Engine):
+    stored = store(engine, "0002")
+    steps = list[tuple[str, int, int]]()
+    migrate(engine, partial(contextlib.nullcontext, partial(note, steps, 0)))
+    check_kept(engine, stored)
+    assert ("events read again", 3, 3) in steps
+    assert (("events moved", 3, 3) in steps) is (engine.dialect.name == "sqlite")
+    assert [step for step in steps if step[0] == "reports counted"][-1] == ("reports counted", 4, 4)
+    missing = len(REVISIONS) - REVISIONS.index("0002") - 1
+    assert [step for step in steps if step[0] == "schema versions"] == [
+        ("schema versions", number, missing) for number in range(1, missing + 1)
+    ]
+
+
+def check_released(engine: Engine, released: dict[str, set[tuple[str, str]]]) -> str:
+    """The database has the columns of the revision that it says it is of, and no others; which one that is."""
+    revision = read_revision(engine)
+    with engine.connect() as connection:
         assert read_columns(connection) == released[revision]
     return revision
 
@@ -304,7 +351,9 @@ def test_an_upgrade_says_that_it_takes_its_time(engine: Engine, caplog: pytest.L
     migrate(engine)
     told = [record.message for record in caplog.records if record.name == "gateway.store.database"]
     assert told[0] == f"bringing the database from revision 0001 to {newest_revision()}: a large one takes minutes"
-    assert told[1].startswith("the database is up to date, after ")
+    assert told[1:-1] == [line for line in told if re.fullmatch(r"[a-z ]+: \d+ of \d+", line)]
+    assert f"schema versions: 1 of {len(REVISIONS) - 1}" in told
+    assert told[-1].startswith("the database is up to date, after ")
     caplog.clear()
     migrate(engine)
     assert not caplog.records

@@ -8,6 +8,11 @@ from gateway.store.tables import metadata
 
 engine = context.config.attributes["engine"]
 with engine.connect().execution_options(writes=True) as connection:
-    context.configure(connection=connection, target_metadata=metadata, transaction_per_migration=True)
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        transaction_per_migration=True,
+        on_version_apply=context.config.attributes["applied"],
+    )
     with context.begin_transaction():
         context.run_migrations()

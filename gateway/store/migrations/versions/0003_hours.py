@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from gateway.model.browser import read_agent
+from gateway.store.migrations.telling import tell
 
 revision = "0003"
 down_revision = "0002"
@@ -51,8 +52,10 @@ def upgrade() -> None:
     _create_tables()
     connection = op.get_bind()
     _mark_events(connection)
-    for statement in (_count_flow(), _count_recovered(), _COUNT_FAILURES, _END_ORDERS):
+    statements = (_count_flow(), _count_recovered(), _COUNT_FAILURES, _END_ORDERS)
+    for number, statement in enumerate(statements, 1):
         connection.exec_driver_sql(statement.replace("%", "%%") if connection.dialect.name != "sqlite" else statement)
+        tell("reports counted", number, len(statements))
 
 
 def _new_columns() -> Iterator[tuple[str, sa.Column[Any]]]:
@@ -99,7 +102,8 @@ def _count(name: str) -> sa.Column[int]:
 
 def _mark_events(connection: sa.Connection) -> None:
     """Every event has its browser, its traits and, being a Purchase, its worth."""
-    after = ("", "")
+    after, done = ("", ""), 0
+    total = connection.execute(sa.text("SELECT count(*) FROM events")).scalar_one()
     find = sa.text("""
         SELECT store_id, id, event, source, ip, body FROM events
         WHERE store_id > :store OR (store_id = :store AND id > :id) ORDER BY store_id, id LIMIT :limit""")
@@ -108,7 +112,8 @@ def _mark_events(connection: sa.Connection) -> None:
         WHERE store_id = :store AND id = :id""")
     while rows := connection.execute(find, {"store": after[0], "id": after[1], "limit": _AT_ONCE}).all():
         connection.execute(mark, [{"store": row.store_id, "id": row.id, **_to_marks(row)} for row in rows])
-        after = (rows[-1].store_id, rows[-1].id)
+        after, done = (rows[-1].store_id, rows[-1].id), done + len(rows)
+        tell("events read again", done, total)
 
 
 def _to_marks(row: Any) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from gateway.store.migrations.telling import tell
+
 revision = "0005"
 down_revision = "0004"
 
@@ -19,6 +21,7 @@ _MAYBE_SENT = """
          WHERE a.store_id = events.store_id AND a.id = events.id AND a.verdict = 'retry'), received_ms)
     WHERE fate IN ('rejected', 'expired')"""
 """The outbox has forgotten it: at worst such an event was sent when it came, and is never replayed too late."""
+_AT_ONCE = 10_000
 _HAS_EMAIL = sa.text("email IS NOT NULL")
 
 
@@ -63,9 +66,23 @@ def _rebuild_events() -> None:
         sa.PrimaryKeyConstraint("store_id", "id"),
         sa.UniqueConstraint(*_ONCE, name="events_once"),
     )
-    op.execute(f"INSERT INTO events ({_KEPT}) SELECT {_KEPT} FROM events_0003 ORDER BY rowid")  # noqa: S608 - names of ours
+    _move_events(op.get_bind())
     op.drop_table("events_0003")
     op.create_index("events_visitor", "events", ["store_id", "visitor_id"], unique=False)
+
+
+def _move_events(connection: sa.Connection) -> None:
+    """In steps, so that it can be followed, and interrupted: SQLite lets nobody stop a single statement."""
+    after, done = 0, 0
+    total = connection.execute(sa.text("SELECT count(*) FROM events_0003")).scalar_one()
+    find = sa.text("SELECT max(n) FROM (SELECT rowid n FROM events_0003 WHERE rowid > :after ORDER BY 1 LIMIT :limit)")
+    move = sa.text(f"""
+        INSERT INTO events ({_KEPT}) SELECT {_KEPT} FROM events_0003
+        WHERE rowid > :after AND rowid <= :last ORDER BY rowid""")  # noqa: S608 - names of ours
+    while last := connection.execute(find, {"after": after, "limit": _AT_ONCE}).scalar():
+        done += connection.execute(move, {"after": after, "last": last}).rowcount
+        after = last
+        tell("events moved", done, total)
 
 
 def _change_events() -> None:
