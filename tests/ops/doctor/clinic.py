@@ -23,9 +23,9 @@ from gateway.demo.fake_admin import FakeAdmin
 from gateway.demo.fake_tiktok import FakeTikTok
 from gateway.ops.doctor.findings import Finding, Status
 from tests.browser.caddy import adapt, balance_load, move_to_loopback, run_caddy
-from tests.browser.stack import free_port
 from tests.ops.doctor.nameserver import Zone, serve_names
 from tests.ops.stand import SHOP, Stand
+from tests.ports import free_port
 from tests.servers import HOST, PIXEL, Gateway, running_gateway
 
 VISITOR_IP = "81.2.69.142"
