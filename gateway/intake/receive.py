@@ -16,7 +16,7 @@ from gateway.intake.identify import Hit, correct_ms, find_anchors, find_token, r
 from gateway.intake.tokens import Tokens, VisitorToken
 from gateway.model.consent import Consent, ConsentMode, is_allowed
 from gateway.model.event import Content, Event, Page, PixelState, Properties, Source, User
-from gateway.model.names import PAGE_VIEW, to_current_name
+from gateway.model.names import INITIATE_CHECKOUT, PAGE_VIEW, to_current_name
 from gateway.model.outcome import Dropped
 from gateway.model.visitor import Identity, Sighting, Visitor
 from gateway.settings import DeliverySettings, StoreSettings
@@ -124,14 +124,21 @@ class Intake:
                 dropped = Dropped.NO_PIXEL
                 self._store.note_dropped(settings.id, source, dropped, hit.now_ms)
                 continue
-            event = read_event(beacon, said, name, hit, source, self._hold_ms(settings, name))
+            hold_ms = self._hold_ms(settings, name, source, said.pixel)
+            event = read_event(beacon, said, name, hit, source, hold_ms)
             expires_ms = expiry_ms(event, self._delivery.max_age_h)
             queued += [Queued(code, event, expires_ms) for code in takers]
         return tuple(queued), dropped
 
-    def _hold_ms(self, settings: StoreSettings, name: str) -> int:
-        """A browser's Purchase waits for its webhook, where there is one to wait for."""
-        return int(self._delivery.purchase_hold_s * 1000) if name == "Purchase" and settings.shopify else 0
+    def _hold_ms(self, settings: StoreSettings, name: str, source: Source, pixel: PixelState | None) -> int:
+        """How long an event waits for a twin, where there is a Shopify to tell of it.
+
+        A browser's Purchase waits for its webhook, a theme's InitiateCheckout for the checkout to tell of itself under
+        its own id; unless the Pixel has told TikTok of the theme's, whose id then stands.
+        """
+        is_of_theme = name == INITIATE_CHECKOUT and source is Source.BEACON and pixel is not PixelState.FIRED
+        waits = settings.shopify is not None and (name == "Purchase" or is_of_theme)
+        return int(self._delivery.purchase_hold_s * 1000) if waits else 0
 
 
 def read_consent(beacon: Beacon, hit: Hit) -> Consent | None:

@@ -14,6 +14,9 @@ STANDARD_EVENTS = frozenset({
 PAGE_VIEW = "Pageview"
 """What `ttq.page()` emits. It carries no event id, so TikTok cannot deduplicate it."""
 
+INITIATE_CHECKOUT = "InitiateCheckout"
+"""The one event whose id the browser cannot always make as the shop does: see `gateway.store.checkout_twins`."""
+
 _RENAMED = {"CompletePayment": "Purchase", "SubmitForm": "Lead", "PageView": PAGE_VIEW}
 
 

@@ -17,8 +17,9 @@ from uuid_utils import uuid7
 
 from gateway.model.conversion import Reason
 from gateway.model.event import Event, User, fill, merge_events
+from gateway.model.names import INITIATE_CHECKOUT
 from gateway.model.visitor import Visitor
-from gateway.store import ledger, rows, sql
+from gateway.store import checkout_twins, ledger, rows, sql
 from gateway.store.database import TryAgain
 from gateway.store.receipt import Queued, Receipt, Recorded
 from gateway.store.rollups import Tally
@@ -30,16 +31,21 @@ from gateway.store.visitors import Visitors
 def record_all(cursor: Cursor, receipts: Sequence[Receipt]) -> list[Recorded]:
     """Everything in these receipts is written, not yet committed; one Recorded for each, in order.
 
-    What browsers said is written together; a webhook alone, as it may lean on a beacon of the same instant.
+    What browsers said is written together; what may lean on a receipt of the same instant, alone.
     """
     recorded: list[Recorded] = []
     tally = Tally()
-    for is_browserless, group in groupby(receipts, lambda receipt: receipt.is_browserless):
+    for leans, group in groupby(receipts, _may_lean):
         turn = list(group)
-        for batch in [[receipt] for receipt in turn] if is_browserless else [turn]:
+        for batch in [[receipt] for receipt in turn] if leans else [turn]:
             recorded += _record(cursor, batch, tally)
     tally.write(cursor)
     return recorded
+
+
+def _may_lean(receipt: Receipt) -> bool:
+    """A webhook leans on what browsers said, and one start of a checkout on another that has another id."""
+    return receipt.is_browserless or any(queued.event.event == INITIATE_CHECKOUT for queued in receipt.events)
 
 
 def _record(cursor: Cursor, receipts: Sequence[Receipt], tally: Tally) -> list[Recorded]:
@@ -89,7 +95,7 @@ class _Draft(Struct, frozen=True):
 
 def _queue_events(cursor: Cursor, receipts: Sequence[Receipt], found: list[Recorded], tally: Tally) -> list[Recorded]:
     """The events of all receipts that may be kept are in `events` and `outbox`; twins are merged or counted."""
-    drafts, over = _part_over(cursor, _draft_events(receipts, found))
+    drafts, over = _part_over(cursor, _draft_events(cursor, receipts, found))
     if not drafts and not over:
         return found
     twins = _add_events(cursor, drafts)
@@ -121,13 +127,17 @@ def _count_drafts(tally: Tally, kept: Sequence[_Draft], twins: Sequence[_Draft],
         tally.count_event(draft.row, "late")
 
 
-def _draft_events(receipts: Sequence[Receipt], found: Sequence[Recorded]) -> Iterator[_Draft]:
+def _draft_events(cursor: Cursor, receipts: Sequence[Receipt], found: Sequence[Recorded]) -> Iterator[_Draft]:
     for position, (receipt, recorded) in enumerate(zip(receipts, found, strict=True)):
         if recorded.visitor:
             for queued in receipt.events:
                 event = _with_known(queued.event, recorded.visitor, recorded.kin, receipt.fallback)
                 if receipt.hold_unknown_ms and not recorded.visitor.user_agent:
                     event = structs.replace(event, hold_until_ms=event.received_ms + receipt.hold_unknown_ms)
+                if event.event == INITIATE_CHECKOUT:
+                    event = checkout_twins.agree(
+                        cursor, receipt.store_id, queued.pixel_code, recorded.visitor.id, event
+                    )
                 marks = mark(event, recorded.visitor)
                 row = _event_row(receipt.store_id, queued, event, marks, recorded)
                 yield _Draft(position, queued, event, marks, row)
