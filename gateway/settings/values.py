@@ -13,8 +13,9 @@ from ipaddress import ip_address, ip_network
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
-import limits
 from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+from gateway.settings.rates import parse_rate
 
 _HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
 _URL_PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
@@ -127,12 +128,8 @@ def _check_proxy(text: str) -> str:
 
 
 def _check_rate(text: str) -> str:
-    try:
-        if limits.parse(text).amount > 0:
-            return text
-    except ValueError:
-        pass
-    raise ValueError("must be a rate such as 50/second or 1000/minute")
+    parse_rate(text)
+    return text
 
 
 def _check_token(token: SecretStr) -> SecretStr:

@@ -6,9 +6,8 @@ import time
 from functools import lru_cache
 from ipaddress import IPv6Address
 
-from limits import parse
-
 from gateway.errors import TooMany
+from gateway.settings.rates import parse_rate
 
 MOST_CLIENTS = 50_000
 """Addresses counted at once: a flood from more of them must not fill the memory."""
@@ -17,15 +16,13 @@ MOST_CLIENTS = 50_000
 class Limiter:
     """Counts requests per client address, in windows that begin with the first of them, in this process.
 
-    The library reads the rate; its own counting starts a thread to forget old counts, at up to a hundred threads a
-    second under load (measured: a fifth of the time of a beacon). Here the old ones go when a new one finds no room.
+    Own code, as the library `limits` starts a thread to forget old counts, at up to a hundred threads a second under
+    load (measured: a fifth of the time of a beacon). Here the old ones go when a new one finds no room.
     The clock is one that nobody sets back: a window that ends a day late would refuse its client for a day.
     """
 
     def __init__(self, rate: str) -> None:
-        item = parse(rate)
-        self._most = item.amount
-        self._window_s = item.get_expiry()
+        self._most, self._window_s = parse_rate(rate)
         self._counts: dict[str, tuple[int, float]] = {}
 
     def check(self, client: str) -> None:
