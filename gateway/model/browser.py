@@ -6,9 +6,14 @@ Used by `gateway.intake.bots` for each beacon and by `gateway.store` for each ev
 from __future__ import annotations
 
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from ua_parser import Device, UserAgent
+    from ua_parser.core import Matcher
 
 
 class Browser(StrEnum):
@@ -47,14 +52,49 @@ _FAMILIES = (
 """How ua-parser's names of families begin; on iOS it adds "Mobile" or "iOS" to some."""
 
 
+_SPIDER = "Spider"
+"""The family of device that ua-parser gives every crawler."""
+
+
 @lru_cache(maxsize=8192)
 def read_agent(user_agent: str) -> Agent:
-    """What this user agent names, or that it names nothing. Cached: one parse costs about a millisecond."""
+    """What this user agent names, or that it names nothing. Cached: one parse costs about half a millisecond."""
     if not user_agent:
         return Agent(Browser.UNKNOWN, is_bot=True)
-    import user_agents  # takes a third of a second: `gateway.app` sees to it once it serves
-
-    parsed = user_agents.parse(user_agent)
-    family = parsed.browser.family
+    family = _find_family(user_agent)
     browser = next((one for prefix, one in _FAMILIES if family.startswith(prefix)), Browser.OTHER)
-    return Agent(browser, is_bot=bool(parsed.is_bot))
+    return Agent(browser, is_bot=_is_spider(user_agent))
+
+
+class _Lists(NamedTuple):
+    """ua-parser's patterns, in the order in which they are tried; each is compiled when it first is."""
+
+    browsers: list[Matcher[UserAgent]]
+    devices: list[Matcher[Device]]
+    spiders: list[Matcher[Device]]
+    """Those of the devices that name a crawler."""
+
+
+@cache
+def _load_lists() -> _Lists:
+    """Imported late: `gateway.app` sees to it once the gateway serves."""
+    from ua_parser import load_lazy_builtins
+
+    browsers, _, devices = load_lazy_builtins()
+    return _Lists(browsers, devices, [one for one in devices if getattr(one, "family", None) == _SPIDER])
+
+
+def _find_family(user_agent: str) -> str:
+    return next((found.family for matches in _load_lists().browsers if (found := matches(user_agent))), "")
+
+
+def _is_spider(user_agent: str) -> bool:
+    """Whether a crawler is what the list of devices names first.
+
+    Its broad patterns for crawlers come last, as many a phone has "bot" in its name; but an agent that none of them
+    fits is no crawler, whatever it is, and need not be tried against six hundred devices.
+    """
+    lists = _load_lists()
+    if not any(matches(user_agent) for matches in lists.spiders):
+        return False
+    return next(found.family for matches in lists.devices if (found := matches(user_agent))) == _SPIDER

@@ -12,7 +12,10 @@ SAFARI = f"{IPHONE} Version/18.1 Mobile/15E148 Safari/604.1"
 IN_APP = f"{IPHONE} Mobile/22B83 musical_ly_36.5.0 BytedanceWebview/d8a21c6"
 
 
-@pytest.mark.parametrize("agent", [USER_AGENT, SAFARI, IN_APP])
+CUBOT = "Mozilla/5.0 (Linux; Android 9; CUBOT_X18_Plus) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0"
+
+
+@pytest.mark.parametrize("agent", [USER_AGENT, SAFARI, IN_APP, CUBOT])
 def test_shoppers_are_no_crawlers(agent: str):
     assert not is_bot(agent)
 
