@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from gateway.store.tables import metadata
 from tests.beacons import Browser
@@ -18,6 +19,10 @@ from tests.webhooks import Shop, on_clock, running_shop
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """Ctrl-C ends what the tests start, too where a shell ran them in the background and so had it ignored."""
+
+settings.register_profile("ours", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ours")
+"""The same examples every time, and no failure because the machine is busy."""
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -137,14 +137,12 @@ events = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(events, events)
 def test_merging_the_same_twin_again_adds_nothing(stored, twin):
     once = merge_events(stored, twin)
     assert merge_events(once, twin) == once
 
 
-@settings(deadline=None)
 @given(events, events)
 def test_nothing_stored_is_lost(stored, twin):
     merged = merge_events(stored, twin)
@@ -155,7 +153,6 @@ def test_nothing_stored_is_lost(stored, twin):
             assert is_kept, name
 
 
-@settings(deadline=None)
 @given(events)
 def test_an_event_comes_back_from_json_as_it_was(given_event):
     assert msgspec.json.decode(msgspec.json.encode(given_event), type=Event) == given_event

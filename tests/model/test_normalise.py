@@ -63,7 +63,7 @@ def test_a_digest_passes_through_in_lower_case(hash_it):
 
 
 @hashes
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(raw=st.text() | st.text(alphabet=string.hexdigits, min_size=63, max_size=65))
 def test_whatever_comes_in_a_digest_or_nothing_comes_out(hash_it, raw):
     digest = hash_it(raw)
@@ -71,7 +71,7 @@ def test_whatever_comes_in_a_digest_or_nothing_comes_out(hash_it, raw):
 
 
 @hashes
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(raw=st.text(alphabet="0123456789+-() abc@.'"))
 def test_a_value_hashed_by_the_shop_and_by_us_is_the_same(hash_it, raw):
     once = hash_it(raw)
@@ -188,7 +188,7 @@ def test_a_country_is_its_two_letter_code(raw, code):
     assert to_country(raw) == code
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text())
 def test_a_city_never_holds_spaces_or_capitals(raw):
     city = to_city(raw)

@@ -8,10 +8,10 @@ import pytest
 
 from gateway.model.browser import Browser
 from gateway.model.conversion import Reason
-from gateway.model.dossier import Attempt, EventDossier, OrderDossier
+from gateway.model.dossier import Attempt, EventDossier, OrderDossier, VisitorDossier
 from gateway.model.event import PixelState, Source
 from gateway.model.outcome import Dropped, Fate
-from gateway.model.telling import tell_event, tell_order
+from gateway.model.telling import tell_event, tell_order, tell_visitor
 from gateway.model.words import BROWSERS, DROPS, FATES, PIXEL_STATES, REASONS, SOURCES, VERDICTS, WAYS
 from gateway.store.receipt import AnchorKind, FoundBy
 from gateway.tiktok.answers import Verdict
@@ -93,3 +93,13 @@ def test_what_is_not_recorded_is_not_made_up():
 def test_an_order_that_was_not_sent_says_why(reason: Reason):
     order = OrderDossier("acme", "7", "#1001", None, AT_MS, AT_MS, "38.36", "EUR", reason)
     assert dict(tell_order(order))["outcome"] == f"Not sent, because {REASONS[reason]}."
+
+
+@pytest.mark.parametrize(
+    ("browser", "is_told"),
+    [(Browser.SAFARI, True), (Browser.SAFARI_IOS, True), (Browser.CHROME, False), (Browser.META, False)],
+)
+def test_what_safari_takes_of_cookies_is_told_of_safaris_visitors_alone(browser: Browser, is_told: bool):
+    visitor = VisitorDossier("acme", "v", AT_MS, AT_MS, None, (), None, None, None, None, browser)
+    assert (("cookies", "Seven days.") in list(tell_visitor(visitor, cost="Seven days."))) is is_told
+    assert "cookies" not in dict(tell_visitor(visitor))

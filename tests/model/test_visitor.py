@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -200,7 +200,6 @@ sightings = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(sightings, max_size=5), sightings)
 def test_seeing_the_same_twice_is_seeing_it_once(before, last):
     known = VISITOR
@@ -210,7 +209,6 @@ def test_seeing_the_same_twice_is_seeing_it_once(before, last):
     assert update_visitor(once, last) is once
 
 
-@settings(deadline=None)
 @given(st.lists(sightings, max_size=6))
 def test_the_id_and_the_first_sight_never_change(all_seen):
     known = VISITOR

@@ -92,7 +92,7 @@ def read_all(cursor: sqlite3.Cursor) -> list[tuple[object, ...]]:
     return told
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(receipts())
 def test_one_batch_comes_to_the_same_as_many(migrated: Path, given_receipts: list[Receipt]):
     apart: list[Recorded] = []

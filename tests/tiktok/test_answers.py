@@ -114,7 +114,7 @@ def test_without_a_code_the_status_decides_and_nothing_is_a_success(status, verd
     assert str(status) in given_answer.message
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(100, 599), st.binary(max_size=80))
 def test_no_body_whatsoever_raises_or_passes_for_a_success(status, body):
     assert answer(status, body).verdict is not Verdict.ACCEPTED

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import time
 
 import httpx
@@ -15,6 +14,7 @@ from gateway.model.event import Event, Page, Source, User
 from gateway.tiktok.answers import Verdict
 from gateway.tiktok.client import MAX_ANSWER_BYTES, TRACK_PATH, TikTokClient
 from gateway.tiktok.payload import build_request
+from tests.ports import free_port
 
 
 def build(event_id: str = "1") -> bytes:
@@ -151,9 +151,7 @@ async def test_a_call_ends_in_time_when_tiktok_trickles():
 
 
 async def test_nobody_listening_is_known_not_to_have_taken_anything():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    client = TikTokClient(f"http://127.0.0.1:{port}")
+    client = TikTokClient(f"http://127.0.0.1:{free_port()}")
     answer = await client.send(DEMO_TOKEN, build())
     await client.aclose()
     assert (answer.verdict, answer.is_known) == (Verdict.RETRY, True)

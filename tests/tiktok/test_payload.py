@@ -275,7 +275,7 @@ def walk(value, place=""):
                 yield from walk(one, key)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(events.filter(lambda event: check_event(event) is None))
 def test_unknown_keys_empty_values_and_wild_numbers_never_leave(event):
     for place, key, value in walk(send(event)):
@@ -285,7 +285,7 @@ def test_unknown_keys_empty_values_and_wild_numbers_never_leave(event):
         assert place != "user" or EMPTY_SHA256 not in (value if isinstance(value, list) else [value])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(events.filter(lambda event: check_event(event) is None))
 def test_what_leaves_has_the_types_tiktok_wants(event):
     sent = send(event)

@@ -159,9 +159,7 @@ def strange_beacons(draw: st.DrawFn) -> dict[str, Any]:
     return beacon
 
 
-FUZZ = settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+FUZZ = settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 def count(gateway: Gateway, table: str) -> int:
