@@ -14,6 +14,7 @@ import pytest
 
 from gateway.demo.fake_tiktok import DEMO_PIXEL, DEMO_TOKEN, FakeTikTok, Mood
 from gateway.model.normalise import EMPTY_SHA256
+from tests.ports import free_port
 
 PATH = "/open_api/v1.3/event/track/"
 NOW = 1_800_000_000
@@ -465,11 +466,10 @@ async def test_a_fake_stops_although_a_request_hangs():
 
 
 def test_a_stopped_fake_starts_again_on_its_port():
-    fake = FakeTikTok()
-    url = fake.start()
+    fake, port = FakeTikTok(), free_port()
+    url = fake.start(port)
     fake.stop()
     fake.stop()
-    port = int(url.rpartition(":")[2])
     assert fake.start(port) == url
     assert httpx.get(url + "/_events", trust_env=False).json() == []
     fake.stop()
