@@ -49,6 +49,8 @@ class Life(Protocol):
     def why(self) -> str: ...
     @property
     def mend(self) -> str: ...
+    @property
+    def cost(self) -> str: ...
 
 
 class Buttons(Protocol):
@@ -63,7 +65,7 @@ class Backend(Struct, frozen=True):
     """The gateway behind the dashboard. What belongs to `ops` and `delivery` is handed over by `gateway.app`.
 
     `inquire` reads what was typed into the search box of a store, by its id; `predict_cookies` gives None when DNS does
-    not tell; `tell_trouble` says an open trouble's cause in a sentence.
+    not tell within so many seconds; `tell_trouble` says an open trouble's cause in a sentence.
 
     Units: `clock` gives Unix milliseconds.
     """
@@ -73,7 +75,7 @@ class Backend(Struct, frozen=True):
     clock: Callable[[], int]
     build_install: Callable[[StoreSettings], Sequence[Step]]
     inquire: Callable[[str, str], Inquiry]
-    predict_cookies: Callable[[StoreSettings], Awaitable[Life | None]]
+    predict_cookies: Callable[[StoreSettings, float], Awaitable[Life | None]]
     tell_trouble: Callable[[str], str]
     buttons: Buttons
 

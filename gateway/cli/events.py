@@ -70,18 +70,19 @@ def show(
     words. Ends with 1 when nothing is found. Only reads, beside a running gateway too.
     """
     from gateway.ops.errands import choose_stores
-    from gateway.ops.ledger import find, open_reader, show_dossier
+    from gateway.ops.ledger import find, open_reader, show_dossier, tell_cost
 
     settings = load_settings(config)
-    store_ids = [shop.id for shop in choose_stores(settings, store)]
+    shops = choose_stores(settings, store)
     is_found = False
     with open_reader(settings) as reader:
-        for dossier in find(reader, settings, store_ids, what):
-            show_dossier(dossier)
-            is_found = True
+        for shop in shops:
+            for dossier in find(reader, settings, [shop.id], what):
+                show_dossier(dossier, tell_cost(shop, dossier))
+                is_found = True
         if not is_found:
             typer.echo("nothing is known of this: no order, event, visitor or person of that name", err=True)
-        for warning in _find_warnings(reader, store_ids):
+        for warning in _find_warnings(reader, [shop.id for shop in shops]):
             typer.echo(f"! {warning}", err=True)
     return 0 if is_found else 1
 

@@ -87,6 +87,11 @@ class VisitorDossier(Struct, frozen=True):
     ip_family: str | None
     browser: Browser
 
+    @property
+    def is_safari(self) -> bool:
+        """Whether Safari's rules hold for its cookies; of an app's own window nobody can tell."""
+        return self.browser in (Browser.SAFARI, Browser.SAFARI_IOS)
+
 
 class Dossier(Struct, frozen=True):
     """What a search found in one store; newest first. `is_cut`: there is more than is shown."""

@@ -95,8 +95,8 @@ def tell_order(order: OrderDossier, when: When = tell_time) -> Iterator[Line]:
         yield "outcome", f"Not sent, because {_REASONS.get(order.reason, order.reason)}."
 
 
-def tell_visitor(visitor: VisitorDossier, when: When = tell_time) -> Iterator[Line]:
-    """What is known of the visitor, without saying it."""
+def tell_visitor(visitor: VisitorDossier, when: When = tell_time, cost: str = "") -> Iterator[Line]:
+    """What is known of the visitor, without saying it. `cost`: what Safari takes of the cookies' life, if anything."""
     yield "seen", f"{when(visitor.first_seen_ms)} to {when(visitor.last_seen_ms)}, {_tell_device(visitor)}."
     if visitor.click_ms is not None:
         yield (
@@ -108,6 +108,8 @@ def tell_visitor(visitor: VisitorDossier, when: When = tell_time) -> Iterator[Li
     said = f", told by {visitor.consent_source or 'the page'}" if visitor.consent_ms is not None else ""
     at = f" at {when(visitor.consent_ms)}" if visitor.consent_ms else ""
     yield "consent", f"Marketing is {choice}{said}{at}."
+    if cost and visitor.is_safari:
+        yield "cookies", cost
 
 
 def _tell_device(seen: EventDossier | VisitorDossier) -> str:

@@ -49,6 +49,14 @@ class CookieLife(Struct, frozen=True):
     why: str
     mend: str = ""
 
+    @property
+    def cost(self) -> str:
+        """What Safari takes of what the gateway asks for, in a sentence; empty where it takes nothing."""
+        days = self.days[SAFARI]
+        if days >= ASKED_DAYS:
+            return ""
+        return f"Safari keeps what the gateway sets from a page for {days} days after a visit, as {self.why}."
+
 
 def predict_cookie_life(gateway: Name, page: Name, site: str) -> CookieLife:
     """The life of cookies that the gateway sets while a page of the store is open; `site` is the domain of both.

@@ -5,6 +5,7 @@ Called by `gateway.cli.events`; `gateway.store` finds, `gateway.model.telling` h
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,13 +21,16 @@ from gateway.model.dossier import Dossier, EventDossier
 from gateway.model.outcome import Fate
 from gateway.model.telling import Line, tell_event, tell_order, tell_time, tell_visitor
 from gateway.ops.console import build_console, print_line
-from gateway.settings import Settings
+from gateway.settings import Settings, StoreSettings
 from gateway.store.reading import Reader
 from gateway.store.search import search
 from gateway.store.walk import Page, Wanted, read_page
 
 WAITING = "waiting"
 """What the commands call the fate of an event that has none yet."""
+
+PATIENCE_S = 0.5
+"""The command waits no longer for DNS."""
 
 COLUMNS = ("received", "store", "event", "event_id", "fate", "why", "id")
 
@@ -115,8 +119,18 @@ def to_json(event: EventDossier) -> str:
     return json.dumps(to_builtins(event))  # ASCII alone: nothing in it steers a terminal
 
 
-def show_dossier(dossier: Dossier) -> None:
-    """Orders, events and visitors, each with its account in sentences."""
+def tell_cost(shop: StoreSettings, dossier: Dossier) -> str:
+    """What Safari takes of the life of these visitors' cookies; empty when nobody came with Safari, or DNS is slow."""
+    if not any(visitor.is_safari for visitor in dossier.visitors):
+        return ""
+    from gateway.ops.forecast import Forecast  # DNS, which few accounts need
+
+    life = asyncio.run(Forecast().predict(shop, PATIENCE_S))
+    return life.cost if life else ""
+
+
+def show_dossier(dossier: Dossier, cost: str = "") -> None:
+    """Orders, events and visitors, each with its account in sentences. `cost` is what `tell_cost` says."""
     console = build_console()
     accounts: list[tuple[str, Iterable[Line]]] = [
         (f"Order {order.name or order.id} ({order.store_id}, Shopify id {order.id})", tell_order(order))
@@ -129,7 +143,9 @@ def show_dossier(dossier: Dossier) -> None:
         )
         for event in dossier.events
     ]
-    accounts += [(f"Visitor {visitor.id} ({visitor.store_id})", tell_visitor(visitor)) for visitor in dossier.visitors]
+    accounts += [
+        (f"Visitor {visitor.id} ({visitor.store_id})", tell_visitor(visitor, cost=cost)) for visitor in dossier.visitors
+    ]
     for title, lines in accounts:
         print_line(console, _to_cell(title), style="bold")
         for label, said in lines:

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from msgspec import Struct
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Column, ColumnElement, Connection, func, select
 
+from gateway.model.event import Source
 from gateway.model.outcome import Dropped
 from gateway.store.backlog import find_oldest_ms
-from gateway.store.tables import drop_hours, orders, visitors, webhooks
+from gateway.store.tables import drop_hours, flow_hours, orders, recovered_hours, visitors, webhooks
 
 WEEK_MS = 7 * 86_400_000
+_BROWSERS = (Source.BEACON, Source.PIXEL)
 NEWEST = 20
 """So many visitors, those seen last, show whether addresses come."""
 
@@ -25,7 +27,9 @@ class Vitals(Struct, frozen=True):
     Units: Unix milliseconds; None for what never was. `oldest_ms` is when the longest waiting event came in.
     `are_webhooks_refused` is what the function of that name finds.
     Shape: `orders` counts the last seven days' by why no Purchase was queued, those with one under the empty text.
-    `visitors` are at most `NEWEST`, and `located` those of them whose address is known.
+    `visitors` are at most `NEWEST`, and `located` those of them whose address is known. Of the last seven days' events
+    `taken` came from browsers and were kept, `unconsented` were dropped for want of consent; of those that TikTok
+    accepted, the browser's Pixel `fired` or was `blocked`.
     """
 
     oldest_ms: int | None = None
@@ -34,6 +38,10 @@ class Vitals(Struct, frozen=True):
     are_webhooks_refused: bool = False
     visitors: int = 0
     located: int = 0
+    taken: int = 0
+    unconsented: int = 0
+    fired: int = 0
+    blocked: int = 0
 
 
 def find_vitals(connection: Connection, store_id: str, now_ms: int) -> Vitals:
@@ -52,7 +60,20 @@ def find_vitals(connection: Connection, store_id: str, now_ms: int) -> Vitals:
         orders={row[0]: row[1] for row in connection.execute(counts)},
         visitors=len(ips),
         located=sum(ip is not None for ip in ips),
+        taken=_count(connection, store_id, now_ms, flow_hours.c.received, flow_hours.c.source.in_(_BROWSERS)),
+        unconsented=_count(connection, store_id, now_ms, drop_hours.c.events, drop_hours.c.reason == Dropped.CONSENT),
+        fired=_count(connection, store_id, now_ms, recovered_hours.c.fired),
+        blocked=_count(connection, store_id, now_ms, recovered_hours.c.blocked),
     )
+
+
+def _count(
+    connection: Connection, store_id: str, now_ms: int, counted: Column[int], *where: ColumnElement[bool]
+) -> int:
+    """What this column of a table of hours comes to in the last seven days."""
+    table = counted.table.c
+    since = (table.store_id == store_id, table.hour_ms >= now_ms - WEEK_MS)
+    return int(connection.scalar(select(func.sum(counted)).where(*since, *where)) or 0)
 
 
 def are_webhooks_refused(connection: Connection, store_id: str) -> bool:

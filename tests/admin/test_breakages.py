@@ -1,7 +1,6 @@
 """One thing is broken at a time: the ledger, on the terminal and on its page, and the page it concerns say which.
 
-The doctor says it in `tests.ops.doctor.test_breakages`. Only DNS leaves no trace in the ledger: nothing that came in
-tells how long a cookie will live.
+The doctor says it, of the same breakages, in `tests.ops.doctor.test_breakages`.
 """
 
 from __future__ import annotations
@@ -32,6 +31,10 @@ from tests.ops.stand import SECRET, SHOP, Stand, open_stand, place, tell, visit
 from tests.servers import HOST, PIXEL, Gateway
 
 DAY_S = 86_400
+SAFARI_IOS = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 "
+    "Mobile/15E148 Safari/604.1"
+)
 
 
 @dataclass
@@ -201,6 +204,17 @@ async def test_a_cname_to_a_foreign_host(stand: Stand, monkeypatch: pytest.Monke
     monkeypatch.setattr(forecast, "Network", Network)
     async with asking(stand) as merchant:
         said = await merchant.read("cookies")
+        on_safari, elsewhere = make_event(), make_event()
+        await merchant.gateway.beacon(make_beacon(on_safari), headers={"user-agent": SAFARI_IOS})
+        await merchant.gateway.beacon(make_beacon(elsewhere))
+        sentence = (
+            "Safari keeps what the gateway sets from a page for 7 days after a visit, as "
+            f"{HOST} is a CNAME to lb.host.net, a name of another domain, which Safari takes for a disguise."
+        )
+        for account in await merchant.look_up(on_safari["event_id"]):
+            assert sentence in account
+        for account in await merchant.look_up(elsewhere["event_id"]):
+            assert "Safari" not in account
     assert "Safari keeps them for 7 days" in said
     assert f"Because {HOST} is a CNAME to lb.host.net, a name of another domain" in said
     assert "What would lengthen it:" in said

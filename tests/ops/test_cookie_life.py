@@ -67,5 +67,14 @@ def test_a_short_life_says_why_and_what_lengthens_it():
     assert "/go" in predict_cookie_life(gateway("203.0.113.9"), SHOPIFY, "acme.com").mend
 
 
+def test_what_safari_takes_is_one_sentence_and_of_what_it_leaves_there_is_none():
+    life = predict_cookie_life(gateway("203.0.113.9", cnames=("lb.host.net",)), SHOPIFY, "acme.com")
+    assert life.cost == (
+        "Safari keeps what the gateway sets from a page for 7 days after a visit, as t.acme.com is a CNAME to "
+        "lb.host.net, a name of another domain, which Safari takes for a disguise."
+    )
+    assert predict_cookie_life(gateway("198.51.7.7"), OWN_V4, "acme.com").cost == ""
+
+
 def test_a_long_life_needs_no_mending():
     assert predict_cookie_life(gateway("203.0.113.9", cnames=("gw.acme.com",)), SHOPIFY, "acme.com").mend == ""

@@ -31,7 +31,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, Name | Exception | None]
             return answer
 
     monkeypatch.setattr(forecast, "Network", Network)
-    monkeypatch.setattr(forecast, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(forecast, "LONGEST_S", 0.01)
     return told
 
 
@@ -41,11 +41,11 @@ async def test_addresses_that_are_near_keep_the_cookie_and_the_answer_is_remembe
     (shop,) = make_settings(tmp_path).stores
     names |= {host: Name(host, (), ("192.0.2.9",)) for host in ("t.acme.com", "www.acme.com")}
     known = Forecast()
-    first = await known.predict(shop)
+    first = await known.predict(shop, 5)
     assert first
     assert first.days[SAFARI] == 400
     names.clear()
-    assert await known.predict(shop) is first
+    assert await known.predict(shop, 0) is first
 
 
 @pytest.mark.parametrize("trouble", [None, Unreachable("there is no such name"), CommandError("no DNS server")])
@@ -54,4 +54,12 @@ async def test_without_an_answer_nothing_is_predicted(
 ):
     (shop,) = make_settings(tmp_path).stores
     names |= {"t.acme.com": trouble, "www.acme.com": Name("www.acme.com", (), ("192.0.2.9",))}
-    assert await Forecast().predict(shop) is None
+    assert await Forecast().predict(shop, 5) is None
+
+
+async def test_who_cannot_wait_is_told_the_next_time(tmp_path: Path, names: dict[str, Name | Exception | None]):
+    (shop,) = make_settings(tmp_path).stores
+    names |= {host: Name(host, (), ("192.0.2.9",)) for host in ("t.acme.com", "www.acme.com")}
+    known = Forecast()
+    assert await known.predict(shop, 0) is None
+    assert await known.predict(shop, 5)

@@ -251,12 +251,9 @@ def test_a_migration_that_is_stopped_anywhere_leaves_the_version_before_it(
     check_kept(engine, stored)
 
 
-@pytest.mark.parametrize("revision", REVISIONS[:-1])
-def test_a_migration_that_is_stopped_while_it_tells_how_far_it_is_goes_on_when_it_is_called_again(
-    engine: Engine, revision: str
-):
+def test_a_migration_that_is_stopped_while_it_tells_how_far_it_is_goes_on_when_it_is_called_again(engine: Engine):
     """As Ctrl-C does it; one step further each time, until it is through."""
-    stored, told, is_through = store(engine, revision), 0, False
+    stored, told, is_through = store(engine, "0001"), 0, False
     while not is_through:
         steps = list[tuple[str, int, int]]()
         told += 1

@@ -15,6 +15,9 @@ from gateway.model.browser import Browser
 from gateway.store.reports import CookieReport, report_cookies
 from gateway.store.reports.cookies import MEANING, Age, Returns
 
+PATIENCE_S = 1.5
+"""The page waits no longer for DNS."""
+
 APPLE = "Safari and every browser on iPhone"
 """How a prediction names what runs on WebKit."""
 
@@ -48,7 +51,8 @@ async def show(view: View) -> Mapping[str, Any]:
     """The cookies of those who came back in the chosen time."""
     scope = view.scope()
     report, life = await asyncio.gather(
-        view.store.read(lambda connection: report_cookies(connection, scope)), view.backend.predict_cookies(view.shop)
+        view.store.read(lambda connection: report_cookies(connection, scope)),
+        view.backend.predict_cookies(view.shop, PATIENCE_S),
     )
     return {
         "total": report.total,

@@ -13,7 +13,7 @@ import httpx
 from msgspec import Struct, structs
 
 from gateway.ops.cookie_life import Name
-from gateway.ops.doctor import accounts, door, names, visits, webhooks
+from gateway.ops.doctor import accounts, door, names, shoppers, visits, webhooks
 from gateway.ops.doctor.findings import Finding, Status, fail, ok, tell_duration, warn
 from gateway.ops.doctor.inside import Inside, check_disk, check_running, look_inside
 from gateway.ops.doctor.network import TIMEOUT_S, Network
@@ -135,7 +135,8 @@ async def _bound(name: str, check: Awaitable[Finding]) -> Finding:
 
 def _judge_vitals(shop: StoreSettings, vitals: Vitals, now_ms: int) -> list[Finding]:
     """What the database says of this store."""
-    found = [_check_queue(vitals, now_ms)]
+    of_shoppers = (shoppers.check_consent(vitals, shop), shoppers.check_pixel(vitals))
+    found = [_check_queue(vitals, now_ms), *filter(None, of_shoppers)]
     if shop.shopify:
         found += [webhooks.check_deliveries(vitals, now_ms), webhooks.check_sources(vitals, shop.shopify)]
     return found

@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from gateway.delivery.worker import now_ms
 from gateway.ops.doctor import Network, Status, examine
+from tests.beacons import make_beacon, make_event
 from tests.ops.doctor.clinic import (
     ANSWERS_ITSELF,
     BELIEVES_VISITORS,
@@ -215,6 +216,31 @@ async def test_a_proxy_that_believes_its_visitors_is_told(clinic: Clinic):
         faults = await clinic.find_faults()
     assert list(faults) == ["client address"]
     assert "visitors can claim any address" in faults["client address"].sentence
+
+
+async def test_missing_consent_is_told(clinic: Clinic):
+    clinic.monkeypatch.setattr("gateway.store.drops.FLUSH_S", 0.0)
+    async with clinic.serving() as gateway:
+        await gateway.beacon(make_beacon(consent=None))
+        code, found = await clinic.examine()
+        async with asyncio.timeout(20):
+            while "consent" not in found:  # drops are noted a moment later
+                code, found = await clinic.examine()
+    told = found["consent"]
+    assert (code, told.status) == (0, Status.WARN)
+    assert told.sentence == ("1 of the last week's 1 events were dropped: no consent was given, or it was refused")
+    assert told.mend.startswith("see that the page calls tg('consent'")
+
+
+async def test_a_blocked_pixel_is_told(clinic: Clinic):
+    async with clinic.serving() as gateway:
+        await gateway.beacon(make_beacon(make_event(pixel="blocked")))
+        await gateway.drained()
+        code, found = await clinic.examine()
+    told = found["pixel"]
+    assert (code, told.status, found["consent"].status) == (0, Status.WARN, Status.OK)
+    assert told.sentence.startswith("the browser's Pixel was blocked for 1 of the last week's 1 events")
+    assert "Content-Security-Policy" in told.mend
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from gateway.ops.doctor import Network, chart, door, inside, network, rounds
 from gateway.ops.doctor.door import _judge_life
 from gateway.ops.doctor.findings import Finding, Status, fail, ok, tell_duration, warn
 from gateway.ops.doctor.network import Reply, Unreachable, exchange
+from gateway.ops.doctor.shoppers import check_consent, check_pixel
 from gateway.ops.doctor.visits import FORGED_IP, _is_as_set, _judge_client, _judge_cookies, _Seen
 from gateway.ops.doctor.webhooks import check_deliveries, check_sources
 from gateway.store.vitals import Vitals
@@ -170,6 +171,24 @@ def test_orders_that_mostly_do_not_count_are_told(tmp_path: Path, orders: dict[s
     assert shop
     finding = check_sources(Vitals(orders=orders), shop)
     assert (finding.status, said in finding.sentence) == (status, True)
+
+
+@pytest.mark.parametrize(
+    ("taken", "unconsented", "status"), [(0, 0, None), (5, 5, Status.OK), (0, 1, Status.WARN), (5, 6, Status.WARN)]
+)
+def test_events_that_mostly_lack_consent_are_told(tmp_path: Path, taken: int, unconsented: int, status: Status | None):
+    for mode in ("shopify", "required", "granted"):
+        shop = make_settings(tmp_path, consent=mode).stores[0]
+        finding = check_consent(Vitals(taken=taken, unconsented=unconsented), shop)
+        assert (finding and finding.status) == status
+
+
+@pytest.mark.parametrize(
+    ("fired", "blocked", "status"), [(0, 0, None), (5, 5, Status.OK), (0, 1, Status.WARN), (5, 6, Status.WARN)]
+)
+def test_a_pixel_that_is_mostly_blocked_is_told(fired: int, blocked: int, status: Status | None):
+    finding = check_pixel(Vitals(fired=fired, blocked=blocked))
+    assert (finding and finding.status) == status
 
 
 # -- bounds, and what is shown
