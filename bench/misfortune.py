@@ -85,13 +85,17 @@ class Misfortune:
         self._moods = MOODS | (SLOW_MOODS if is_long else {})
 
     async def strike_until(self, until_s: float, every_s: float, *, deadly: bool) -> None:
-        """One misfortune about every so many seconds, of the deadly kind too if told so. Units: of the loop's clock."""
-        clock = asyncio.get_running_loop().time
-        while (wait_s := self._chance.uniform(0.5, 1.5) * every_s) < until_s - clock():
-            await asyncio.sleep(wait_s)
+        """At least one misfortune, and one about every so many seconds until then, of the deadly kind too if told so.
+
+        Units: `until_s` is of the loop's clock.
+        """
+        is_over = False
+        while not is_over:
+            await asyncio.sleep(self._chance.uniform(0.5, 1.5) * every_s)
             name, strike = self._choose(deadly=deadly)
             self.struck[name] += 1
             await strike()
+            is_over = asyncio.get_running_loop().time() >= until_s
 
     def _choose(self, *, deadly: bool) -> tuple[str, Callable[[], Awaitable[None]]]:
         choices: dict[str, Callable[[], Awaitable[None]]] = {"the disk is full": self._gateway.fill_disk}

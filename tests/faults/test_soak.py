@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from bench import shoppers
+from bench import misfortune, shoppers
 from bench.soak import judge, settle, soak
+from tests.ports import free_port
 
 
 async def test_every_acknowledged_event_is_delivered_or_ledgered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(shoppers, "WITHDRAW", 0.1)
+    monkeypatch.setattr(misfortune, "find_port", free_port)  # for all its lives
     soaked = await soak(tmp_path, minutes=0.1, rate=60, seed=4)
     assert soaked.account.is_whole, soaked
     assert soaked.account.delivered
