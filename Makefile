@@ -22,7 +22,7 @@ types: .venv/dev
 unit: .venv/dev
 	$(BIN)/python -m gateway.web.snippet
 	$(BIN)/python -m tests.browsers
-	$(BIN)/pytest --cov --cov-report=term
+	$(BIN)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder --cov --cov-report=term
 
 static: .venv/dev
 	$(BIN)/python -m tests.minified
