@@ -70,9 +70,7 @@ class _Lists(NamedTuple):
     """ua-parser's patterns, in the order in which they are tried; each is compiled when it first is."""
 
     browsers: list[Matcher[UserAgent]]
-    devices: list[Matcher[Device]]
     spiders: list[Matcher[Device]]
-    """Those of the devices that name a crawler."""
 
 
 @cache
@@ -81,7 +79,7 @@ def _load_lists() -> _Lists:
     from ua_parser import load_lazy_builtins
 
     browsers, _, devices = load_lazy_builtins()
-    return _Lists(browsers, devices, [one for one in devices if getattr(one, "family", None) == _SPIDER])
+    return _Lists(browsers, [one for one in devices if getattr(one, "family", None) == _SPIDER])
 
 
 def _find_family(user_agent: str) -> str:
@@ -89,12 +87,13 @@ def _find_family(user_agent: str) -> str:
 
 
 def _is_spider(user_agent: str) -> bool:
-    """Whether a crawler is what the list of devices names first.
+    """Whether user-agents calls it a bot, which it does by the first device that fits.
 
-    Its broad patterns for crawlers come last, as many a phone has "bot" in its name; but an agent that none of them
+    The broad patterns for crawlers come last, as many a phone has "bot" in its name; but an agent that none of them
     fits is no crawler, whatever it is, and need not be tried against six hundred devices.
     """
-    lists = _load_lists()
-    if not any(matches(user_agent) for matches in lists.spiders):
+    if not any(matches(user_agent) for matches in _load_lists().spiders):
         return False
-    return next(found.family for matches in lists.devices if (found := matches(user_agent))) == _SPIDER
+    import user_agents  # compiles every pattern there is: for what may be a crawler alone
+
+    return bool(user_agents.parse(user_agent).is_bot)
