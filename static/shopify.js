@@ -1,13 +1,16 @@
 /*
  * The add-on for Shopify's pages. It tells the snippet what it cannot know by itself: what Shopify knows of consent, who
- * is signed in, which product is looked at, what goes into the cart. And it leaves the visitor's companion in the cart.
+ * is signed in, which product is looked at, what goes into the cart and from there to the checkout. And it leaves the
+ * visitor's companion in the cart.
  *
  * static/snippet.js loads it, gateway/web/addon.py serves it, and the two talk through `tg` alone. Beside the public
- * commands there are two between them: tg('link', {cart, customer}) adds ids to every later beacon, and
- * tg('watch', callback) tells of each recorded event, and with no event of a withdrawal.
+ * commands there are three between them: tg('link', {cart, customer}) adds ids to every later beacon; tg('note', name,
+ * properties) records an event that the Pixel is not to hear of; and tg('watch', callback) tells of each recorded event,
+ * and with no event of a withdrawal.
  *
- * What it does not tell: InitiateCheckout and what follows. Their event ids are made of the checkout's token, which no
- * page of a theme knows; the custom pixel and the webhooks know it (contract 4.4).
+ * The id of a checkout's step is made of the checkout's token, which no page of a theme knows (contract 4.4). So
+ * InitiateCheckout goes to the gateway alone, which makes one of it with what the custom pixel and the webhook tell under
+ * that id; where the Pixel is ours to drive, it hears of it in the checkout. What follows is told there only.
  *
  * Nothing here decides what may be sent: events go to the snippet at once, which holds them until there is consent.
  */
@@ -19,7 +22,7 @@
   const CART_DELAY_MS = 1e3; // after the page has loaded: themes and apps write to the cart at once, and must not lose
   const CART_FRESH_MS = 6048e5; // seven days; Shopify keeps a cart for at least that long
   const CART_TRIES = 2; // on two different pages
-  const WRITTEN = "_tgw"; // the key in localStorage of what was written to the cart
+  const WRITTEN = "_tgw"; // the key in localStorage of what was written to the cart, and whether it went to the checkout
 
   const tg = (...args) => window.tg(...args);
   const shopify = () => window.Shopify || {};
@@ -102,13 +105,13 @@
   const hurry = () => waiting.forEach((run) => run());
 
   /** An event that somebody else has told since then stands for this one, once. */
-  function tell(name, properties, since) {
+  function tell(name, properties, since, command = "track") {
     if (told[name] >= since) {
       delete told[name];
       return;
     }
     isOurs = true;
-    tg("track", name, properties);
+    tg(command, name, properties);
     isOurs = false;
   }
 
@@ -169,6 +172,7 @@
       for (const variant of variants || []) learn(variant.id, describe(variant));
       viewProduct(id, selected && selected.id, describe(selected || {}), tellPage);
     }
+    if (theme.lines) inCart = readItems({ items: theme.lines });
     if (theme.search) search(theme.search, tellPage);
     if (theme.customer) tg("identify", { email: theme.email, external_id: theme.customer });
     link({ cart: toBareToken(theme.cart), customer: theme.customer || undefined });
@@ -250,7 +254,7 @@
     return toLines(Object.values(lines));
   })() || [];
 
-  /** Shopify's answer names the whole line; prices are in hundredths, whatever the currency. */
+  /** Lines as Shopify's answers and the theme tag have them; prices are in hundredths, whatever the currency. */
   function readItems(answer) {
     return toLines((answer.items || [answer]).map((item) => {
       learn(item.variant_id, {
@@ -265,10 +269,23 @@
     }));
   }
 
-  function toAddUrl(address) {
-    const url = new URL(address, location.href);
-    return url.host === location.host && /\/cart\/add(\.js(on)?)?$/.test(url.pathname) && url;
+  let inCart; // the lines of the cart, once they are known
+
+  /** An answer of the cart's has all its lines, or those that an addition went into: the lines that it has. */
+  function readCart(answer) {
+    const lines = readItems(answer);
+    const isOther = ({ id }) => !lines.some((line) => line.id === id);
+    if (answer.item_count >= 0) inCart = lines;
+    else if (inCart) inCart = inCart.filter(isOther).concat(lines);
+    return lines;
   }
+
+  function toOwnUrl(address, paths) {
+    const url = new URL(address, location.href);
+    return url.host === location.host && paths.test(url.pathname) && url;
+  }
+
+  const toAddUrl = (address) => toOwnUrl(address, /\/cart\/add(\.js(on)?)?$/);
 
   function watchRequests() {
     const { fetch, XMLHttpRequest } = window;
@@ -292,24 +309,27 @@
 
   /** The page gets the answer untouched; a copy is read here. */
   function sawFetch([input, options], answer) {
-    const url = toAddUrl(input.url || input);
-    if (!url) return;
-    const read = (response) => response.clone().json().then(readItems).catch(() => []);
-    sawAdd("fetch", readLines((options && options.body) || url.searchParams), answer.then(
-      (response) => response.ok && read(response)
-    ));
+    const read = (response) => response.clone().json().then(readCart).catch(() => []);
+    sawRequest("fetch", input.url || input, options && options.body, () =>
+      answer.then((response) => response.ok && read(response))
+    );
   }
 
   function sawSend(request, address, body) {
-    const url = toAddUrl(address);
-    if (!url) return;
-    sawAdd("xhr", readLines(body || url.searchParams), new Promise((resolve) =>
+    sawRequest("xhr", address, body, () => new Promise((resolve) =>
       request.addEventListener("loadend", () => {
         const isText = /^(text)?$/.test(request.responseType);
-        const read = () => readItems(isText ? JSON.parse(request.responseText) : request.response);
+        const read = () => readCart(isText ? JSON.parse(request.responseText) : request.response);
         resolve(request.status >= 200 && request.status < 300 && (safe(read)() || []));
       })
     ));
+  }
+
+  /** `listen` reads the answer, which is read of what changes the cart alone. */
+  function sawRequest(source, address, body, listen) {
+    const url = toAddUrl(address);
+    if (url) sawAdd(source, readLines(body || url.searchParams), listen());
+    else if (toOwnUrl(address, /\/cart\/(change|update|clear)/)) listen().catch(() => {});
   }
 
   function watchCart() {
@@ -325,10 +345,39 @@
 
   /** A form that the theme sends by script is seen there; one that the browser sends ends the page. */
   function sawSubmit(event, form) {
-    const address = (event.submitter && event.submitter.getAttribute("formaction")) || form.getAttribute("action");
-    if (event.defaultPrevented || !toAddUrl(address)) return;
+    const button = event.submitter || form;
+    const address = button.getAttribute("formaction") || form.getAttribute("action");
+    if (event.defaultPrevented) return;
+    if (button.name === "checkout" || isCheckout(address)) return checkOut();
+    if (!toAddUrl(address)) return;
     const lines = readLines(new FormData(form));
     sawAdd("form", lines, Promise.resolve(lines));
+  }
+
+  // ---- Going to the checkout: a form, a link or a script of the theme; told once for each cart ------------------------
+
+  const isCheckout = (address) => toOwnUrl(address, /^(\/[a-z]{2}(-\w+)*)?\/checkouts?(\/|$)/i);
+
+  function watchCheckout() {
+    document.addEventListener("click", (event) => setTimeout(safe(sawClick), 0, event, event.target), true);
+    if (window.navigation)
+      navigation.addEventListener("navigate", safe(({ destination }) => isCheckout(destination.url) && checkOut()));
+  }
+
+  function sawClick(event, target) {
+    const anchor = target.closest("a[href]");
+    if (anchor && !event.defaultPrevented && isCheckout(anchor.href)) checkOut();
+  }
+
+  /** What is remembered needs consent; without it, no later page will tell of this one anyway. */
+  function checkOut() {
+    const memory = Object.assign({ at: now(), cart: toBareToken(theme.cart) }, recall(), { isFilled: true });
+    if (isOut) return;
+    isOut = true;
+    if (isWanted) remember(memory);
+    link({ cart: memory.cart });
+    const since = now() - LOOKBACK_MS;
+    later(() => tell("InitiateCheckout", inCart ? toProperties(inCart) : {}, since, "note"), SETTLE_MS);
   }
 
   // ---- The companion in the cart, and so in the order -----------------------------------------------------------------
@@ -337,15 +386,19 @@
 
   const request = window.fetch;
   let isWanted; // there is consent
+  let isOut; // the cart has gone to the checkout
   let cartTimer;
 
+  /** What is remembered of this cart. */
   function recall() {
     const memory = safe(() => JSON.parse(localStorage.getItem(WRITTEN)))();
-    return memory && memory.at > now() - CART_FRESH_MS ? memory : {};
+    if (!memory || memory.at < now() - CART_FRESH_MS || isOtherCart(memory)) return {};
+    isOut = isOut || memory.isOut;
+    return memory;
   }
 
   const remember = safe((memory) => {
-    localStorage.setItem(WRITTEN, JSON.stringify(memory));
+    localStorage.setItem(WRITTEN, JSON.stringify(Object.assign(memory, { isOut })));
     return true;
   });
 
@@ -362,7 +415,7 @@
   async function writeCart(companion) {
     if (!isWanted) return;
     let memory = recall();
-    if (memory.companion !== companion || isOtherCart(memory)) memory = { companion, at: now(), tries: 0 };
+    if (memory.companion !== companion) memory = { companion, at: now(), tries: 0 };
     if (theme.items > 0) memory.isFilled = true;
     const isDue = !memory.isDone && memory.tries++ < CART_TRIES;
     if (!remember(memory) || !isDue) return;
@@ -374,6 +427,7 @@
     });
     const cart = answer.ok && (await answer.json()); // a challenge answers in HTML, and is no answer
     if (!cart || !isWanted) return;
+    readCart(cart);
     memory.isDone = true;
     memory.cart = toBareToken(cart.token);
     remember(memory);
@@ -398,5 +452,6 @@
   });
   addEventListener("pagehide", hurry, true); // ahead of the snippet, which packs its last beacon then
   addEventListener("visibilitychange", () => document.visibilityState === "hidden" && hurry(), true);
-  for (const work of [config.consent && watchConsent, readTheme, watchViews, watchCart, keepCompanion]) safe(work)();
+  const works = [config.consent && watchConsent, readTheme, watchViews, watchCart, watchCheckout, keepCompanion];
+  for (const work of works) safe(work)();
 })(window, document, __CONFIG__);

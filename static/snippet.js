@@ -112,7 +112,7 @@
 
   // ---- Events ------------------------------------------------------------------------------------------------------
 
-  let queue = []; // {page, event, tell}; `tell` makes the Pixel's copy, where that is ours to make
+  let queue = []; // {page, event, tell}; `tell` makes the Pixel's copy, where that is ours to make; null: there is none
   let isStarted;
   let timer;
   let watcher; // the add-on's: hears of each event, and with no event of a withdrawal
@@ -238,7 +238,7 @@
     if (isNew) ttq.identify({ email: user.email, phone_number: user.phone, external_id: user.external_id });
     for (const item of queue) {
       const tell = item.tell;
-      item.tell = 0;
+      item.tell = tell && 0; // what has no copy stays without
       if (tell) tell(ttq);
     }
   });
@@ -398,14 +398,14 @@
     const beacons = [];
     let room = 0;
     first = first || (outbox[0] || {}).first || uuid();
-    for (const { page, event } of queue.splice(0)) {
+    for (const { page, event, tell } of queue.splice(0)) {
       const size = JSON.stringify(event).length;
       let beacon = beacons[beacons.length - 1];
       if (!beacon || beacon.page !== page || beacon.events.length === MAX_EVENTS || size > room) {
         beacons.push((beacon = { page, first, events: [] }));
         room = MAX_PACKED;
       }
-      beacon.events.push(Object.assign({ pixel }, event));
+      beacon.events.push(Object.assign(tell === null && pixel === "fired" ? {} : { pixel }, event));
       room -= size;
     }
     if (beacons[0]) writeOutbox(outbox.concat(beacons));
@@ -488,6 +488,9 @@
       if (consent.marketing === false || (isOpen() && cookie("_tgc"))) tellIds();
     },
     // Between the add-on and the core alone:
+    note(name, properties) {
+      record(name, properties, uuid(), null);
+    },
     link(found) {
       Object.assign(linked, found);
       isNews = true;

@@ -12,7 +12,7 @@ from gateway.web.snippet import Snippet, answer_snippet, build_script, find_addo
 
 __all__ = ["ADDON_BUDGET_BYTES", "AddonEndpoint", "build_addon", "find_addon_path", "to_addon_config"]
 
-ADDON_BUDGET_BYTES = 3_000
+ADDON_BUDGET_BYTES = 3_200
 """What the add-on may weigh on the wire, in brotli."""
 
 
