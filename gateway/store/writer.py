@@ -125,12 +125,18 @@ class Writer:
         interpreter. An idle writer never waits; a busy one for rounds of the loop, as long as each brings something.
         """
         assert self._loop is not None  # noqa: S101 - start() came before any job
-        waiting, until_s = -1, time.monotonic() + MOST_WAIT_S
-        while self._jobs.qsize() > waiting and time.monotonic() < until_s:
-            waiting, arrived = self._jobs.qsize(), threading.Event()
-            with contextlib.suppress(RuntimeError):  # the loop has closed
-                self._loop.call_soon_threadsafe(self._loop.call_soon, arrived.set)
-                arrived.wait(MOST_WAIT_S)
+        arrived = threading.Event()
+        with contextlib.suppress(RuntimeError):  # the loop has closed
+            self._loop.call_soon_threadsafe(self._watch, -1, time.monotonic() + MOST_WAIT_S, arrived)
+            arrived.wait(MOST_WAIT_S)
+
+    def _watch(self, waiting: int, until_s: float, arrived: threading.Event) -> None:
+        """Runs on the loop, once a round: so the writer is woken once, however many rounds that takes."""
+        assert self._loop is not None  # noqa: S101 - only the loop calls it
+        if self._jobs.qsize() > waiting and time.monotonic() < until_s:
+            self._loop.call_soon(self._watch, self._jobs.qsize(), until_s, arrived)
+        else:
+            arrived.set()
 
     def _collect(self) -> tuple[list[_Job], bool]:
         """All that waits now, at least one job; False with it when no more will come."""
