@@ -23,8 +23,8 @@ An order takes the same way from step 4 on: `web/webhook` checks its signature, 
 
 A person looks through `admin`, the dashboard (`admin/door` lets in, `admin/pages` show), or through the commands of
 `cli`: `ops/install` says what to paste where, `ops/doctor` what is wrong, `ops/ledger` what became of something, and
-`ops/erase` forgets somebody. As SQLite has one writer, the running gateway makes the changes (`ops/control` finds it).
-On PostgreSQL any number of nodes share the work: each claims what no other holds (`store/postgresql`), and one of them
+`ops/erase` forgets somebody, `ops/prune` in exports too. As SQLite has one writer, the running gateway makes the changes
+(`ops/control` finds it). On PostgreSQL any number of nodes share the work: each claims what no other holds (`store/postgresql`), and one of them
 does what is to be done but once (`store/leader`).
 
 What happens on the way is counted and logged through `signals`; `delivery/alerts` watches, and tells an operator.
