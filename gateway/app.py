@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import importlib
 import logging
 import resource
 import signal
@@ -33,7 +34,6 @@ from gateway.intake.tokens import Tokens
 from gateway.model.browser import read_agent
 from gateway.ops.control import CONTROL_PATH, MIRROR_PATH, Seal
 from gateway.ops.desk import Desk
-from gateway.ops.install import build_install
 from gateway.ops.opening import open_store
 from gateway.ops.retention import Retention
 from gateway.ops.schedule import keep_reconciled
@@ -112,6 +112,7 @@ def build_admin(settings: Settings, tokens: Tokens, store: Store, desk: Desk) ->
     from gateway.intake.inquiry import parse_inquiry
     from gateway.ops.buttons import Buttons
     from gateway.ops.forecast import Forecast
+    from gateway.ops.install import build_install
 
     access = Access(settings.security, Limiter(SIGN_INS_OF_ONE).check, Limiter(SIGN_INS_OF_ALL).check)
     backend = Backend(
@@ -159,16 +160,18 @@ async def run_lifespan(settings: Settings, store: Store, desk: Desk, *, deliver:
         deliverer = Deliverer(settings, store, client) if deliver else None
         if deliverer:
             await stack.enter_async_context(delivering(deliverer))
-        await stack.enter_async_context(alongside(know_browsers(), "browsers"))
+        await stack.enter_async_context(alongside(warm_up(), "warm-up"))
         await stack.enter_async_context(alongside(keep_reconciled(desk, settings), "reconcile"))
         await stack.enter_async_context(alongside(Retention(settings, store, now_ms).keep(), "retention"))
         await stack.enter_async_context(alongside(Watch(settings, store, deliverer).run(), "watch"))
         yield
 
 
-async def know_browsers() -> None:
-    """The list of all browsers, a third of a second long, is read before the first beacon needs it."""
-    await asyncio.to_thread(lambda: read_agent("any"))
+async def warm_up() -> None:
+    """What the first beacon and the first order need, and no start waits for, is loaded: patterns of all browsers, and
+    the ways in which countries write phone numbers."""
+    await asyncio.to_thread(read_agent, "any")
+    await asyncio.to_thread(importlib.import_module, "phonenumbers")
 
 
 def allow_files() -> None:

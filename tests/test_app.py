@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import resource
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import psycopg
@@ -150,3 +152,17 @@ async def test_more_connections_may_be_open_than_a_shell_allows(tmp_path: Path):
             assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(MOST_FILES, limits[1])
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_a_start_waits_for_nothing_that_can_be_loaded_meanwhile():
+    """Each of these takes a while to load, and some megabytes; without a dashboard nobody needs jinja2."""
+    late = {"alembic", "jinja2", "phonenumbers", "psycopg", "pygal", "ua_parser"}
+    code = f"import sys, gateway.cli, gateway.app; print(*{late} & sys.modules.keys())"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == ""
+
+
+def test_what_the_first_requests_need_is_loaded_before_they_come():
+    """Beacons would have to wait for it."""
+    code = "import asyncio, sys, gateway.app; asyncio.run(gateway.app.warm_up())"
+    check = "sys.exit({'phonenumbers', 'ua_parser_builtins.lazy'} - sys.modules.keys() and 'not loaded')"
+    assert subprocess.run([sys.executable, "-c", f"{code}; {check}"]).returncode == 0

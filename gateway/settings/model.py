@@ -25,7 +25,12 @@ class Table(BaseModel):
     """A table of the file: unknown keys are faults, nothing changes after the start."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True, use_attribute_docstrings=True
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+        defer_build=True,  # one check of the whole file is built, not one more for each table
     )
 
 

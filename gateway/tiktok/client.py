@@ -8,6 +8,7 @@ message.
 from __future__ import annotations
 
 import asyncio
+from functools import cached_property
 
 import httpx
 
@@ -39,8 +40,7 @@ class TikTokClient:
     def __init__(self, api_base: str, http: httpx.AsyncClient | None = None, timeout_s: float = 10.0) -> None:
         self._url = api_base.rstrip("/") + TRACK_PATH
         self._timeout_s = timeout_s
-        self._is_own = http is None
-        self._http = http or _build_http(timeout_s)
+        self._given = http
 
     async def send(self, access_token: str, body: bytes) -> Answer:
         """What became of this request. Raises nothing of the network's; being cancelled is the caller's own doing."""
@@ -54,8 +54,13 @@ class TikTokClient:
 
     async def aclose(self) -> None:
         """No connection of this client's own is open any more."""
-        if self._is_own:
+        if not self._given and "_http" in vars(self):
             await self._http.aclose()
+
+    @cached_property
+    def _http(self) -> httpx.AsyncClient:
+        """Built for the first request: it reads all certificate authorities, which no start should wait for."""
+        return self._given or _build_http(self._timeout_s)
 
     async def _exchange(self, access_token: str, body: bytes) -> Answer:
         headers = {b"Access-Token": access_token.encode(), b"Content-Type": b"application/json"}

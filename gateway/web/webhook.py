@@ -9,8 +9,6 @@ from __future__ import annotations
 import logging
 from time import perf_counter
 
-import phonenumbers  # noqa: F401 - takes a tenth of a second: at the start, not inside the first order's webhook
-
 from gateway.errors import Forbidden, GatewayError, Malformed, NotFound, Unauthorized
 from gateway.intake.orders import OrderIntake
 from gateway.intake.people import People
