@@ -74,7 +74,7 @@ class Server:
             f"-c {setting}" for setting in (*settings, f"port={self.port}", "listen_addresses=127.0.0.1")
         )
         pg_ctl(
-            ["-w", "-l", str(self.data.parent / "log"), "-o", options, "start"], self.data, user=_owner(), timeout=30
+            ["-w", "-l", str(self.data.parent / "log"), "-o", options, "start"], self.data, user=_owner(), timeout=60
         )
 
     def kill(self) -> None:

@@ -142,7 +142,7 @@ class Gateway:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute(statement, parameters)]
 
-    async def drained(self, timeout_s: float = 5) -> None:
+    async def drained(self, timeout_s: float = 60) -> None:
         """Nothing waits to be sent any more."""
         async with asyncio.timeout(timeout_s):
             while self.outbox:  # noqa: ASYNC110 - a database tells nobody that it has changed
@@ -260,5 +260,5 @@ async def _open_gateway(settings: Settings, port: int) -> AsyncIterator[Gateway]
     }
     base_url = f"http://127.0.0.1:{port}"
     # verify=False: there is no TLS here, and loading the CAs takes longer than the gateway's start
-    async with httpx.AsyncClient(headers=headers, trust_env=False, verify=False, timeout=10) as client:
+    async with httpx.AsyncClient(headers=headers, trust_env=False, verify=False, timeout=60) as client:
         yield Gateway(settings, base_url, client)

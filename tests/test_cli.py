@@ -358,10 +358,10 @@ class Terminal:
             try:
                 self._read()
             except OSError:  # Linux says so when the other end is closed
-                return self._process.wait(timeout=20)
+                return self._process.wait(timeout=60)
 
     def _read(self) -> None:
-        assert select.select([self._screen], [], [], 20)[0], f"nothing more came after: {self.shown}"
+        assert select.select([self._screen], [], [], 60)[0], f"nothing more came after: {self.shown}"
         self.shown += os.read(self._screen, 1024).decode()
 
     def close(self) -> None:

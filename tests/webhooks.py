@@ -172,7 +172,7 @@ class Shop:
         self.clock.turn(after_s)
         for worker in self.deliverer._workers.values():
             worker._signal.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self._is_busy():  # noqa: ASYNC110 - a database tells nobody that it has changed
                 await asyncio.sleep(0.005)
 

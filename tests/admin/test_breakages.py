@@ -51,7 +51,7 @@ class Merchant:
 
     async def until_told(self, page: str, sentence: str) -> None:
         """The page says it, as soon as the gateway has noticed."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while sentence not in (said := await self.read(page)):
                 assert "Sign in" not in said
                 await asyncio.sleep(0.05)

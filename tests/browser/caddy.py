@@ -76,7 +76,7 @@ async def run_caddy(config: dict[str, Any], folder: Path) -> AsyncIterator[Path]
 
 
 async def _until_logged(process: asyncio.subprocess.Process, log: Path, words: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not _has_logged(log, words):
             assert process.returncode is None, f"caddy ended at once, see {log}"
             await asyncio.sleep(0.05)

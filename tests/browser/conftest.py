@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from tests.browser.shop import Shop, open_shop
 from tests.browser.stack import CHROME
@@ -18,6 +18,8 @@ from tests.browsers import find_chromium
 from tests.ports import free_port
 
 HERE = Path(__file__).parent
+
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="session")

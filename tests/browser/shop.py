@@ -86,7 +86,7 @@ class Shop:
         """The events of this name."""
         return [event for event in self.events if event["event"] == name]
 
-    async def until(self, condition: Callable[[], object], timeout_s: float = 6.0) -> None:
+    async def until(self, condition: Callable[[], object], timeout_s: float = 60.0) -> None:
         """The condition, looked at after each beacon, is true. Raises: AssertionError, telling what arrived instead."""
         try:
             async with self._changed, asyncio.timeout(timeout_s):

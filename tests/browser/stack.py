@@ -57,7 +57,7 @@ class Gateway:
         """It is ready."""
         command = [sys.executable, "-m", "gateway", "serve", "--config", str(self._config)]
         self._process = await asyncio.create_subprocess_exec(*command)
-        async with asyncio.timeout(20), httpx.AsyncClient() as client:
+        async with asyncio.timeout(60), httpx.AsyncClient() as client:
             while not await self._is_ready(client):
                 assert self._process.returncode is None, "the gateway ended at once"
                 await asyncio.sleep(0.05)
@@ -98,7 +98,7 @@ class Stack:
 
     async def until_told(self, name: str, count: int = 1) -> list[dict[str, Any]]:
         """The same, once there are so many. Raises: TimeoutError, telling what did arrive."""
-        await self.tiktok.until(lambda: len(self.told(name)) >= count, timeout_s=15)
+        await self.tiktok.until(lambda: len(self.told(name)) >= count, timeout_s=60)
         return self.told(name)
 
 

@@ -111,7 +111,7 @@ async def test_live_shows_an_event_as_it_comes_and_its_outcome_as_it_is_known(pa
     await expect(page.get_by_text("Live.", exact=True)).to_be_visible()
     await seeded.gateway.beacon(make_beacon(make_event("Subscribe")))
     row = page.get_by_role("row", name="Subscribe")
-    await expect(row).to_contain_text("accepted", timeout=8000)
+    await expect(row).to_contain_text("accepted")
     await expect(row).to_have_count(1)
 
 
@@ -126,7 +126,7 @@ async def test_live_holds_still_while_it_is_paused(page: Page, seeded: Reader) -
     await page.evaluate(ONE_MORE_TICK)
     await expect(page.get_by_role("row", name="Subscribe")).to_have_count(0)
     await pause.click()
-    await expect(page.get_by_role("row", name="Subscribe")).to_have_count(1, timeout=8000)
+    await expect(page.get_by_role("row", name="Subscribe")).to_have_count(1)
 
 
 async def test_the_ticks_of_the_installation_come_by_themselves(page: Page, seeded: Reader) -> None:
@@ -134,7 +134,7 @@ async def test_the_ticks_of_the_installation_come_by_themselves(page: Page, seed
     await page.goto(f"{seeded.gateway.base_url}/admin/install")
     await expect(page.locator(".ticks .done")).to_have_count(3)
     await seeded.gateway.beacon(make_beacon(make_event("Subscribe")))
-    await expect(page.get_by_text("5 events in 7 days").first).to_be_visible(timeout=12_000)
+    await expect(page.get_by_text("5 events in 7 days").first).to_be_visible()
 
 
 async def test_what_is_to_be_pasted_is_copied_by_a_button(page: Page, seeded: Reader) -> None:

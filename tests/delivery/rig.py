@@ -31,7 +31,7 @@ START_MS = 1_790_000_000_000
 HOUR_S = 3600.0
 STORE, PIXEL, OTHER = "acme", "C0ABCDEFGHIJKLMNOPQR", "C0OTHERPIXEL00000000"
 TOKENS = {PIXEL: "token-of-the-first", OTHER: "token-of-the-other"}
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 class Clock:
@@ -110,7 +110,7 @@ class Delivery:
     def __init__(self, store: WatchedStore, tiktok: FakeTikTok, clock: Clock, folder: Path, url: str) -> None:
         self.store, self.tiktok, self.clock = store, tiktok, clock
         self._folder, self._url = folder, url
-        self.client = TikTokClient(url)
+        self.client = TikTokClient(url, timeout_s=PATIENCE_S)
         self.deliverer: Deliverer | None = None
         self.running: asyncio.Task[None] | None = None
 

@@ -22,7 +22,7 @@ async def first_of_two(delivery: Delivery) -> AsyncIterator[Deliverer]:
     first, running = delivery.deliverer, delivery.running
     yield first
     first.stop()
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 60)
 
 
 async def test_two_deliverers_share_the_work_and_send_nothing_twice(

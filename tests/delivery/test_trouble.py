@@ -80,7 +80,7 @@ async def test_a_stop_ends_the_search_for_a_bad_event_and_puts_the_rest_back(
     bad = delivery.make_events(1, event_id="bad", page=BAD_PAGE)
     await delivery.queue(*delivery.make_events(7), *bad)
     delivery.start()
-    await asyncio.wait_for(delivery.running, 5)
+    await asyncio.wait_for(delivery.running, 60)
     assert delivery.sizes == [8, 4]
     assert len(delivery.arrived()) == 4
     rows = await delivery.read_outbox()

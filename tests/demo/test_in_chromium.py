@@ -54,7 +54,7 @@ async def accepted(stage: Stage, name: str) -> dict[str, Any]:
     def find() -> list[dict[str, Any]]:
         return [event for event in stage.tiktok.events if event["event"] == name]
 
-    await stage.tiktok.until(find, timeout_s=10)
+    await stage.tiktok.until(find, timeout_s=60)
     (event,) = find()
     return event
 

@@ -135,13 +135,13 @@ async def test_nobody_is_answered_before_what_was_sent_is_on_disk(tmp_path: Path
 
     def stall() -> None:
         is_committing.set()
-        may_commit.wait(10)
+        may_commit.wait(60)
 
     async with running_gateway(make_settings(tmp_path, consent="granted")) as gateway:
         with at_commit(stall):
             waiting = [asyncio.create_task(gateway.beacon(make_beacon())) for _ in range(5)]
             waiting.append(asyncio.create_task(gateway.px(make_beacon())))
-            assert await asyncio.to_thread(is_committing.wait, 10)
+            assert await asyncio.to_thread(is_committing.wait, 60)
             done, _ = await asyncio.wait(waiting, timeout=0.1)
             stored = gateway.events
             may_commit.set()

@@ -19,7 +19,8 @@ from tests.beacons import make_beacon, make_event
 from tests.servers import PIXEL, Gateway, running_process
 
 CONNECTIONS = 16
-STOP_S = 10.0
+STOP_S = 30.0
+"""The ten seconds that a stop may take, on a machine that is busy otherwise."""
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ class Burst:
 
     async def until(self, count: int) -> None:
         """So many beacons have been acknowledged."""
-        async with asyncio.timeout(20), self._changed:
+        async with asyncio.timeout(60), self._changed:
             await self._changed.wait_for(lambda: len(self.acknowledged) >= count)
 
     async def _browse(self) -> None:
@@ -92,7 +93,7 @@ def find_answered(tiktok: FakeTikTok) -> set[str]:
 async def deliver_all(folder: Path, tiktok: FakeTikTok, acknowledged: set[str]) -> None:
     """A gateway started on what is left delivers all of it, each event counted once."""
     async with gateway_process(folder, tiktok) as gateway:
-        await tiktok.until(lambda: acknowledged <= find_answered(tiktok), timeout_s=20)
+        await tiktok.until(lambda: acknowledged <= find_answered(tiktok), timeout_s=60)
         await end(gateway, signal.SIGTERM)
         fates = {row["event_id"]: row["fate"] for row in gateway.events}
         assert gateway.rows("PRAGMA integrity_check") == [{"integrity_check": "ok"}]

@@ -86,7 +86,7 @@ async def open_door(folder: Path, *ports: int) -> AsyncIterator[Crowd]:
     port = free_port()
     config = move_to_loopback(adapt(HOST, " ".join(f"127.0.0.1:{one}" for one in ports)), port, folder)
     async with run_caddy(config, folder) as log:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while "certificate obtained successfully" not in log.read_text():  # noqa: ASYNC110 - a log tells nobody
                 await asyncio.sleep(0.05)
         yield Crowd(port, folder / "pki" / "authorities" / "local" / "root.crt")
@@ -100,7 +100,7 @@ async def restart(stack: contextlib.AsyncExitStack, gateway: Gateway, folder: Pa
 
 async def delivered_once(tiktok: FakeTikTok, crowd: Crowd) -> None:
     """Whatever was acknowledged, TikTok has, and counted once; no browser was answered anything but 204."""
-    await tiktok.until(lambda: crowd.acknowledged <= find_answered(tiktok), timeout_s=25)
+    await tiktok.until(lambda: crowd.acknowledged <= find_answered(tiktok), timeout_s=60)
     assert set(tiktok.counts.values()) == {1}
     assert set(crowd.answers) == {204}
 

@@ -75,8 +75,8 @@ async def test_what_was_answered_before_a_backup_is_delivered_after_it_is_restor
     restore(gateway.settings, out, now_ms())
     assert read_ids(tmp_path / "gateway.db") == read_ids(out)  # and nothing of the killed gateway's WAL
     async with gateway_process(tmp_path, tiktok) as gateway:
-        await tiktok.until(lambda: before <= find_answered(tiktok), timeout_s=20)
-        await gateway.drained(timeout_s=20)
+        await tiktok.until(lambda: before <= find_answered(tiktok), timeout_s=60)
+        await gateway.drained(timeout_s=60)
     assert set(tiktok.counts.values()) == {1}
 
 

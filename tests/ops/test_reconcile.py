@@ -334,7 +334,7 @@ async def test_ctrl_c_ends_the_work_and_the_next_run_finishes_it(stand: Stand):
     async with stand.serving() as gateway:
         command = (sys.executable, "-m", "gateway", "reconcile", "--send", "--config", str(stand.config))
         process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
-        await stand.tiktok.until(lambda: len(stand.count_sent()) == PAGE_SIZE, timeout_s=20)
+        await stand.tiktok.until(lambda: len(stand.count_sent()) == PAGE_SIZE, timeout_s=60)
         process.send_signal(signal.SIGINT)
         _, err = await process.communicate()
         assert (process.returncode, err) == (130, b"")
@@ -420,7 +420,7 @@ async def test_a_gateway_without_credentials_asks_nobody(stand: Stand):
     stand.change(shopify={key: value for key, value in stand.overrides["shopify"].items() if "client" not in key})
     async with open_desk(stand.settings, now_ms) as desk:
         assert isinstance(desk, Desk)
-        await asyncio.wait_for(keep_reconciled(desk, stand.settings, Nap()), 1)
+        await asyncio.wait_for(keep_reconciled(desk, stand.settings, Nap()), 60)
 
 
 async def test_a_gateway_that_stops_leaves_no_look_behind(stand: Stand):

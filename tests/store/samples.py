@@ -107,10 +107,10 @@ async def busy(store: Store) -> AsyncIterator[None]:
 
     def work(_cursor: object) -> None:
         is_working.set()
-        may_end.wait(10)
+        may_end.wait(60)
 
     job = asyncio.create_task(store._writer.run(work))
-    assert await asyncio.to_thread(is_working.wait, 10)
+    assert await asyncio.to_thread(is_working.wait, 60)
     try:
         yield
     finally:

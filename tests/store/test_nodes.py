@@ -33,7 +33,7 @@ from tests.store.samples import (
     read_rows,
 )
 
-WAIT_S = 10
+WAIT_S = 60
 
 
 @pytest.fixture

@@ -54,11 +54,11 @@ async def test_nobody_is_answered_before_the_commit(store: Store):
 
     def stall():
         is_committing.set()
-        may_commit.wait(10)
+        may_commit.wait(60)
 
     with at_commit(stall):
         tasks = await start_all(*[store.record(make_receipt(make_event())) for _ in range(3)])
-        assert await asyncio.to_thread(is_committing.wait, 10)
+        assert await asyncio.to_thread(is_committing.wait, 60)
         answered = [task.done() for task in tasks]
         stored = await read_rows(store, events)
         may_commit.set()

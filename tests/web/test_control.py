@@ -172,7 +172,7 @@ async def test_an_errand_ends_when_its_command_goes():
 
     endpoint = ControlEndpoint(lambda _: work(), lambda *_: True)
     headers = [(b"authorization", b"Bearer x")]
-    sent = await asyncio.wait_for(call(endpoint, {"client": ("127.0.0.1", 1), "headers": headers}, gone), 5)
+    sent = await asyncio.wait_for(call(endpoint, {"client": ("127.0.0.1", 1), "headers": headers}, gone), 60)
     assert [message.get("body") for message in sent] == [None, b"1\n"]
     assert is_over.is_set()
 

@@ -108,7 +108,7 @@ class FakeTikTok:
         """How often each (pixel, event, event id) was counted: once, when all is well."""
         return self.ledger.counts
 
-    def wait_until(self, condition: Callable[[], object], timeout_s: float = 5.0) -> None:
+    def wait_until(self, condition: Callable[[], object], timeout_s: float = 60.0) -> None:
         """The condition, looked at after every request, is true. Raises: TimeoutError, telling what did arrive."""
         with self._changed:
             if self._changed.wait_for(lambda: bool(condition()), timeout_s):
@@ -116,7 +116,7 @@ class FakeTikTok:
         names = [record.key[1:] for record in self.records[-20:]]
         raise TimeoutError(f"waited {timeout_s} s in vain; {len(self.requests)} requests came, with {names}")
 
-    async def until(self, condition: Callable[[], object], timeout_s: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], object], timeout_s: float = 60.0) -> None:
         """As `wait_until`, leaving the event loop free."""
         await asyncio.to_thread(self.wait_until, condition, timeout_s)
 

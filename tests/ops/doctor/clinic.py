@@ -113,7 +113,7 @@ def set_forwarded(server: Json, how: Json) -> None:
 
 async def _until_certified(port: int, host: str, authority: Path) -> None:
     """Caddy has made its certificate, which it does after it has begun to serve."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             with contextlib.suppress(OSError):
                 tls = ssl.create_default_context(cafile=authority)
