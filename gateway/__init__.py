@@ -23,7 +23,7 @@ An order takes the same way from step 4 on: `web/webhook` checks its signature, 
 
 A person looks through `admin`, the dashboard (`admin/door` lets in, `admin/pages` show), or through the commands of
 `cli`: `ops/install` says what to paste where, `ops/doctor` what is wrong, `ops/ledger` what became of something;
-`ops/erase` forgets somebody, and `ops/prune` does so in exports. As SQLite has one writer, the running gateway makes the
+`ops/erase` forgets somebody, `ops/prune` in exports. As SQLite has one writer, the running gateway makes the
 changes (`ops/control` finds it). On PostgreSQL any number of nodes share the work: each claims what no other holds
 (`store/postgresql`), and one of them does what is to be done but once (`store/leader`).
 
