@@ -168,8 +168,7 @@ async def run_lifespan(settings: Settings, store: Store, desk: Desk, *, deliver:
 
 
 async def warm_up() -> None:
-    """What the first beacon and the first order need, and no start waits for, is loaded: patterns of all browsers, and
-    the ways in which countries write phone numbers."""
+    """What the first requests need, and no start waits for, is loaded: how browsers and phone numbers are written."""
     await asyncio.to_thread(read_agent, "any")
     await asyncio.to_thread(importlib.import_module, "phonenumbers")
 
