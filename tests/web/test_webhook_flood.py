@@ -16,10 +16,12 @@ async def test_two_thousand_webhooks_at_once_are_all_answered_rightly_in_five_se
     assert Counter(told.status for told in flood) == {200: 1600, 401: 200, 400: 200}
     shopify = {"shop": DOMAIN, "webhook_secrets": [SECRET]}
     async with running_process(tmp_path, "--no-deliver", consent="granted", shopify=shopify) as gateway:
+        assert gateway.process
+        before_s = read_family_cpu_s(gateway.process.pid)
         answered = await fire(int(gateway.base_url.rpartition(":")[2]), flood, HOST, DOMAIN)
         assert [one for one in answered if one.status != one.told.status] == []
         assert len(answered) == 2000
-        assert read_family_cpu_s(gateway.process.pid) < PATIENCE_S
+        assert read_family_cpu_s(gateway.process.pid) - before_s < PATIENCE_S
         good = Counter(str(told.order_id) for told in flood if told.order_id is not None)
         assert {row["id"] for row in gateway.rows("SELECT id FROM orders WHERE reason IS NULL")} == good.keys()
         events = gateway.rows("SELECT event_id, duplicates FROM events")
