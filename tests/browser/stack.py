@@ -115,8 +115,8 @@ async def open_stack(tls_port: int, folder: Path) -> AsyncIterator[Stack]:
         for domain in CONSENT:
             add_site(config, f"www.{domain}", f"127.0.0.1:{sock.getsockname()[1]}")
         gateway = Gateway(write_config(folder, gateway_port, api_base), gateway_port)
-        await gateway.start()
         stack.push_async_callback(gateway.stop)
+        await gateway.start()
         log = await stack.enter_async_context(run_caddy(config, folder))
         await stack.enter_async_context(balance_load(tls_port, caddy_port, VISITOR_IP))
         yield Stack(tiktok, gateway, log, tls_port, pages)
