@@ -16,9 +16,12 @@ from msgspec import Struct
 from gateway.demo.site import COLLECT_PATH
 from gateway.demo.tap import Exchange
 from gateway.demo.webhooks import PATH as WEBHOOK_PATH
+from gateway.model.names import INITIATE_CHECKOUT
 from gateway.shopify.storefront import to_checkout_id, to_purchase_id
 
 STORED, HEARD, PIXELS_OWN, REFUSED = "stored", "heard", "the Pixel's own", "refused"
+WAITS = "stored, waits"
+"""The theme's InitiateCheckout, for what the checkout tells under its own id: the two become one."""
 
 
 class Telling(Struct, frozen=True):
@@ -60,7 +63,7 @@ def read_beacon(exchange: Exchange) -> list[Telling]:
     told = [event for event in events if isinstance(event, dict)] if isinstance(events, list) else []
     return [
         Telling(
-            by="custom pixel" if is_pixel else f"snippet, Pixel {said.get('pixel')}",
+            by="custom pixel" if is_pixel else f"snippet, Pixel {said['pixel']}" if "pixel" in said else "snippet",
             event=str(said.get("event", "(who it is)")),
             event_id=str(said.get("event_id", "")),
             fate=to_fate(exchange, said),
@@ -98,7 +101,10 @@ def to_fate(exchange: Exchange, said: Mapping[str, Any]) -> str:
         return PIXELS_OWN
     if exchange.status not in (200, 204):
         return REFUSED
-    return f"dropped: {dropped}" if dropped else STORED
+    if dropped:
+        return f"dropped: {dropped}"
+    is_of_theme = said.get("event") == INITIATE_CHECKOUT and not exchange.path.endswith("/px")
+    return WAITS if is_of_theme and said.get("pixel") != "fired" else STORED
 
 
 def _read_json(body: bytes) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from msgspec import Struct, field
 from uuid_utils import uuid7
 
 from gateway.demo.browser import Browser
-from gateway.demo.catalogue import CURRENCY
+from gateway.demo.catalogue import CURRENCY, to_amount
 from gateway.demo.site import COLLECT_PATH, Site
 from gateway.shopify.storefront import EVENT_NAMES, to_checkout_id, to_numeric_id, to_purchase_id
 
@@ -89,6 +89,13 @@ class PageScripts(Struct):
             cart = await self.browser.call("/cart/update.js", {"attributes": {"__tg": companion.value}})
             self.cart_token = cart["token"].partition("?")[0]
             self.is_written = True
+
+    async def tell_start(self) -> None:
+        """The page has told that its cart goes to the checkout, as it ends; a Pixel that works is not told of it."""
+        event = self.make_event("InitiateCheckout", to_cart_properties(self.browser.page.data["tg-config"]["lines"]))
+        if event["pixel"] == "fired":
+            del event["pixel"]
+        await self.tell(event)
 
     # The custom pixel, on every page, in its sandbox
 
@@ -160,6 +167,28 @@ def to_properties(checkout: dict[str, Any], step: str) -> dict[str, Any]:
         "currency": CURRENCY,
     }
     return properties | ({"order_id": checkout["order"]["id"]} if step == "Purchase" else {})
+
+
+def to_cart_properties(lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """The cart in TikTok's words, as the theme tag knows it."""
+    contents = [
+        {
+            "content_id": line["variant_id"],
+            "content_name": line["title"],
+            "content_category": line["product_type"],
+            "brand": line["vendor"],
+            "price": to_amount(line["price"]),
+            "quantity": line["quantity"],
+        }
+        for line in lines
+    ]
+    return {
+        "contents": contents,
+        "content_ids": [content["content_id"] for content in contents],
+        "content_type": "product",
+        "value": to_amount(sum(line["price"] * line["quantity"] for line in lines)),
+        "currency": CURRENCY,
+    }
 
 
 def now_ms() -> int:

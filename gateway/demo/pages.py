@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.responses import HTMLResponse
 
-from gateway.demo.cart import Cart
+from gateway.demo.cart import Cart, Line
 from gateway.demo.catalogue import CATALOGUE, CURRENCY, VENDOR, Product
 from gateway.demo.site import Site
 from gateway.demo.standard_events import StandardEvent, to_init
@@ -64,10 +64,25 @@ def to_theme(page_type: str, cart: Cart | None, product: Product | None = None) 
         "currency": CURRENCY,
         "cart": cart.full_token if cart else None,
         "items": cart.count if cart else 0,
+        "lines": [_to_theme_line(line) for line in cart.lines] if cart else [],
         "customer": None,
         "email": None,
         "search": None,
         "product": _to_theme_product(product) if product else None,
+    }
+
+
+def _to_theme_line(line: Line) -> dict[str, Any]:
+    product, variant = line.product, line.variant
+    return {
+        "variant_id": str(variant.id),
+        "product_id": str(product.id),
+        "sku": variant.sku,
+        "price": variant.price_cents,
+        "quantity": line.quantity,
+        "title": product.title,
+        "vendor": VENDOR,
+        "product_type": product.kind,
     }
 
 

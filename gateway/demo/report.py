@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gateway.demo.hearing import HEARD, STORED, Telling, read_click, read_tellings
+from gateway.demo.hearing import HEARD, STORED, WAITS, Telling, read_click, read_tellings
 from gateway.demo.tap import Exchange
 from gateway.demo.verdict import Expected, Key, read_key
 
@@ -87,7 +87,8 @@ class Report:
 
     def _show_telling(self, telling: Telling, exchange: Exchange) -> None:
         who, what = ("shop", telling.by) if telling.is_webhook else (self._name(telling.ip), telling.event)
-        told = Text(f"{exchange.status} {telling.fate}", "green" if telling.fate in (STORED, HEARD) else "yellow")
+        is_kept = telling.fate in (STORED, WAITS, HEARD)
+        told = Text(f"{exchange.status} {telling.fate}", "green" if is_kept else "yellow")
         self._show_at_gateway(who, what, Text.assemble(told, (f"   {telling.note}", "dim")))
 
     def _show_at_gateway(self, who: str, what: str, told: str | Text) -> None:

@@ -78,10 +78,12 @@ class Shopper(Struct):
             await self._tell(("AddToCart", to_added(item), {}))
 
     async def check_out(self) -> None:
-        """The checkout is open for the cart."""
-        await self._do("goes from the cart to the checkout")
+        """The checkout is open for the cart; its page told of it under an id that gives way to the checkout's."""
+        await self._do("goes from the cart to the checkout: the page tells it, and so does the checkout")
         await self.browser.go(self.scripts.site.store_url + "/cart")
         await self._look()
+        if self.consents:
+            await self.scripts.tell_start()
         await self.browser.submit("/cart")
         await self._enter_checkout()
 

@@ -140,8 +140,8 @@ def _paste_theme_tag(store: StoreSettings) -> Step:
         render_theme_tag(store),
         (
             modes[store.pixel_mode],
-            "It reports page views, ViewContent, Search, AddToCart and InitiateCheckout. From there on the custom pixel "
-            "and the webhooks report, which know the checkout; the gateway makes one event of what both tell.",
+            "It reports page views, ViewContent, Search, AddToCart and InitiateCheckout. From there on the custom "
+            "pixel and the webhooks report, which know the checkout; what both tell becomes one event.",
             "Paste it again whenever another theme is published.",
         ),
     )

@@ -29,7 +29,7 @@ def overhear(path: str, said: Any, status: int = 204, sent: dict[str, str] | Non
             overhear("/a7/q", {"events": [PAGE, VIEW]}),
             [Telling(BY, "Pageview", "2", "the Pixel's own", IP), Telling(BY, "ViewContent", "1", "stored", IP)],
         ),
-        (overhear("/a7/q", {"events": []}), [Telling("snippet, Pixel None", "(who it is)", "", "stored", IP)]),
+        (overhear("/a7/q", {"events": []}), [Telling("snippet", "(who it is)", "", "stored", IP)]),
         (
             overhear("/a7/q", {"events": [VIEW]}, **{"x-dropped": "consent"}),
             [Telling(BY, "ViewContent", "1", "dropped: consent", IP)],
@@ -39,7 +39,15 @@ def overhear(path: str, said: Any, status: int = 204, sent: dict[str, str] | Non
             [Telling(BY, "Pageview", "2", "the Pixel's own", IP)],
         ),
         (overhear("/a7/q", {"events": [VIEW]}, 503), [Telling(BY, "ViewContent", "1", "refused", IP)]),
-        (overhear("/a7/q", b"\xff", 400), [Telling("snippet, Pixel None", "(who it is)", "", "refused", IP)]),
+        (overhear("/a7/q", b"\xff", 400), [Telling("snippet", "(who it is)", "", "refused", IP)]),
+        (
+            overhear("/a7/q", {"events": [{"event": "InitiateCheckout", "event_id": "1"}]}),
+            [Telling("snippet", "InitiateCheckout", "1", "stored, waits", IP)],
+        ),
+        (
+            overhear("/a7/q", {"events": [{"event": "InitiateCheckout", "event_id": "1", "pixel": "fired"}]}),
+            [Telling(BY, "InitiateCheckout", "1", "stored", IP)],
+        ),
         (
             overhear("/a7/q/px", {"events": [{"event": "Purchase", "event_id": "purchase_1"}]}, 200),
             [Telling("custom pixel", "Purchase", "purchase_1", "stored", IP, note="custom pixel")],
