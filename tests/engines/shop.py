@@ -25,6 +25,8 @@ from tests.browser.tiktok_pixel import BASE_CODE, REPLACING
 WWW, TIKTOK = "www.acme.test", "analytics.tiktok.com"
 ORIGIN = f"https://{WWW}"
 PRODUCT = f"{ORIGIN}/products/tee"
+CHECK_OUT = '<form action="/cart" method="post"><button name="checkout">Check out</button></form>'
+
 SANDBOX_PATH = "/wpm@4c1f9a2b/custom/web-pixel-76939549@7/sandbox/modern"
 
 _CONSENT = {"marketing": "yes", "sale": True, "how": "loads"}
@@ -94,6 +96,8 @@ class Shop:
         if path == "/cart/update.js":
             self.cart.attributes |= json.loads(body)["attributes"]
             return to_json(200, {"token": f"{self.cart.token}?key=secret", "items": []})
+        if path == "/cart" and body == b"checkout=":
+            return Answer(303, [(b"location", f"/checkouts/cn/{self.cart.checkout}".encode())])
         if path.startswith(SANDBOX_PATH):
             init = json.dumps({"data": {"customer": None, "cart": None}, "customerPrivacy": {"marketingAllowed": True}})
             return _to_page(SANDBOX.replace("{init}", init).replace("{pixel}", render_custom_pixel(self._settings)))
@@ -109,7 +113,8 @@ class Shop:
             **({"product": _TEE} if is_product else {}),
         }
         shopify = SHOPIFY.replace("{privacy}", json.dumps(_CONSENT))
-        return shopify + BASE_CODE + render_liquid(render_theme_tag(self._settings), **values)
+        form = CHECK_OUT if path == "/cart" else ""
+        return shopify + BASE_CODE + render_liquid(render_theme_tag(self._settings), **values) + form
 
 
 def _to_page(html: str) -> Answer:

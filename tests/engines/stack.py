@@ -105,7 +105,7 @@ async def open_stack(folder: Path) -> AsyncIterator[Stack]:
     script_path, collect_path = make_paths()
     choices: dict[str, Any] = {
         "server": {"port": GATEWAY_PORT},
-        "delivery": {"api_base": f"http://127.0.0.1:{TIKTOK_PORT}", "linger_s": 0.1},
+        "delivery": {"api_base": f"http://127.0.0.1:{TIKTOK_PORT}", "linger_s": 0.1, "purchase_hold_s": 1},
         "host": GATEWAY,
         "origins": [ORIGIN],
         "cookie_domain": "acme.test",

@@ -11,7 +11,7 @@ import time
 import pytest
 from playwright.async_api import BrowserContext, Page
 
-from tests.engines.shop import PRODUCT, SANDBOX_PATH, TIKTOK, WWW
+from tests.engines.shop import ORIGIN, PRODUCT, SANDBOX_PATH, TIKTOK, WWW
 from tests.engines.stack import GATEWAY, Stack
 
 DAY_S = 86_400
@@ -36,6 +36,21 @@ async def test_theme_tag_and_webhook_carry_the_purchase_where_both_pixels_are_bl
     assert not [asked for asked in stack.shop.asked if asked.startswith((TIKTOK, WWW + SANDBOX_PATH))]
     assert purchase["event_id"] == f"purchase_{stack.order_id}"
     assert viewed["user"]["ttclid"] == purchase["user"]["ttclid"] == stack.shop.click
+
+
+async def test_a_checkout_left_before_its_first_step_is_told_once_by_the_theme_tag(page: Page, stack: Stack) -> None:
+    """No pixel sees it, and without contact details no webhook tells of it."""
+    await land(page, stack)
+    await page.goto(f"{ORIGIN}/cart")
+    await page.click("button")
+    await page.wait_for_url("**/checkouts/**")
+    await page.goto(PRODUCT)
+    started = await stack.until_told("InitiateCheckout")
+    await stack.pay()
+
+    assert started["user"]["ttclid"] == stack.shop.click
+    assert started["page"]["url"] == f"{ORIGIN}/cart"
+    assert [event["event"] for event in stack.tiktok.events].count("InitiateCheckout") == 1
 
 
 async def test_cookies_have_the_lives_of_the_contract(visitor: BrowserContext, page: Page, stack: Stack) -> None:

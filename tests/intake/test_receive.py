@@ -310,6 +310,20 @@ async def test_a_purchase_waits_for_its_webhook_where_there_is_one(tmp_path: Pat
         assert waits == {"Purchase": 45_000, "AddToCart": 0}
 
 
-async def test_a_purchase_without_webhooks_waits_for_nothing(gateway: Gateway):
-    await gateway.beacon(make_beacon(make_event("Purchase")))
+@pytest.mark.parametrize(
+    ("way", "pixel", "wait_ms"),
+    [("beacon", None, 45_000), ("beacon", "blocked", 45_000), ("beacon", "fired", 0), ("px", None, 0)],
+)
+async def test_a_themes_start_of_a_checkout_waits_for_the_checkouts_unless_the_pixel_has_told_it(
+    tmp_path: Path, way: str, pixel: str | None, wait_ms: int
+):
+    shopify = {"shop": "acme.myshopify.com", "webhook_secrets": ["hush"]}
+    async with running_gateway(make_settings(tmp_path, shopify=shopify)) as gateway:
+        await getattr(gateway, way)(make_beacon(make_event("InitiateCheckout", pixel=pixel)))
+        assert gateway.outbox[0]["due_ms"] - gateway.events[0]["received_ms"] == wait_ms
+
+
+@pytest.mark.parametrize("name", ["Purchase", "InitiateCheckout"])
+async def test_without_webhooks_nothing_waits(gateway: Gateway, name: str):
+    await gateway.beacon(make_beacon(make_event(name)))
     assert gateway.outbox[0]["due_ms"] == gateway.events[0]["received_ms"]
