@@ -79,7 +79,7 @@ def test_the_settings_for_an_old_backup_are_taken_and_keep_within_tiktoks_memory
 
 
 def run_tool(name: str, *arguments: str) -> None:
-    subprocess.run([POSTGRES_BIN_PATH / name, *arguments], check=True, timeout=60)
+    subprocess.run([POSTGRES_BIN_PATH / name, *arguments], check=True, timeout=300)
 
 
 async def test_a_dump_of_postgresql_is_restored_and_sends_nothing_too_late(tmp_path: Path, postgres: Server):

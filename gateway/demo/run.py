@@ -18,7 +18,7 @@ from gateway.demo.shopper import Shopper
 from gateway.demo.stage import HOLD_S, Stage, open_stage, take_port
 from gateway.demo.verdict import Expected, find_differences, find_traces
 
-PATIENCE_S = HOLD_S + 8.0
+PATIENCE_S = HOLD_S + 30.0
 """How long after the last webhook everything must have arrived."""
 
 QUIET_S = HOLD_S + 0.7

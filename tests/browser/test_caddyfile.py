@@ -32,7 +32,7 @@ def test_the_caddyfile_is_valid_and_tidy(command: list[str]) -> None:
     option = ["--config"] if command == ["validate"] else []
     env = {**os.environ, "GATEWAY_HOST": "t.acme.test"}
     done = subprocess.run(
-        [find_caddy(), *command, *option, str(CADDYFILE)], env=env, capture_output=True, text=True, timeout=30
+        [find_caddy(), *command, *option, str(CADDYFILE)], env=env, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

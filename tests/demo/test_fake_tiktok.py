@@ -70,7 +70,7 @@ def served():
     """One fake for all tests here, in its thread: starting one costs more than what it answers."""
     clock = Clock()
     fake = FakeTikTok(clock=clock)
-    with httpx.Client(base_url=fake.start(), timeout=10) as http:
+    with httpx.Client(base_url=fake.start(), timeout=60) as http:
         fake.http, fake.time = http, clock
         yield fake
     fake.stop()

@@ -32,7 +32,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_once_exits_0_after_showing_every_events_way(temporary: Path):
-    done = subprocess.run([*COMMAND, "--once", "--port", "0"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*COMMAND, "--once", "--port", "0"], capture_output=True, text=True, timeout=300)
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout
@@ -121,7 +121,7 @@ def taken_port() -> Iterator[int]:
 
 
 def test_a_port_that_is_taken_is_one_sentence_and_exit_2(taken_port: int):
-    done = subprocess.run([*COMMAND, "--once", "--port", str(taken_port)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*COMMAND, "--once", "--port", str(taken_port)], capture_output=True, text=True, timeout=300)
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"port {taken_port} is taken: name another with --port, or leave it out\n"
