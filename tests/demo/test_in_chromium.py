@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Frame, Page, async_playwright
 
+from gateway.demo.hearing import read_tellings
 from gateway.demo.stage import Stage
 from tests.browsers import find_chromium
 from tests.demo.conftest import overhear_stage
@@ -96,6 +99,47 @@ async def test_an_ad_click_with_consent_becomes_a_purchase_with_every_match_key(
     assert {"ttp", "email", "phone", "ip", "user_agent", "external_id"} <= set(bought["user"])
     assert await page.get_by_text(bought["event_id"]).count() == 1
     assert (await accepted(stage, "AddPaymentInfo"))["user"]["ttclid"] == "E.C.P.kim"
+
+
+@pytest.mark.parametrize(
+    ("query", "told_by"),
+    [
+        ("ttclid=E.C.P.kim", {"snippet", "custom pixel", "checkouts/create"}),
+        ("ttclid=E.C.P.kim&pixel=blocked", {"snippet, Pixel blocked", "checkouts/create"}),
+    ],
+    ids=["all of them", "pixels blocked"],
+)
+async def test_going_to_the_checkout_counts_once_whoever_tells_of_it(
+    tmp_path: Path, page: Page, query: str, told_by: set[str]
+):
+    async with overhear_stage(tmp_path) as on_stage:
+        stage = on_stage.stage
+        await page.goto(f"{stage.site.store_url}/products/morning-mug?{query}")
+        await page.get_by_role("button", name="Yes, that is fine").click()
+        await page.get_by_role("button", name="Add to cart").click()
+        await accepted(stage, "AddToCart")
+        await page.get_by_role("link", name="View cart").click()
+        await page.wait_for_url("**/cart")  # with all of its scripts
+        await page.get_by_role("button", name="Check out").click()
+        await page.wait_for_url("**/checkouts/**")
+        token = page.url.split("/")[-1].partition("?")[0]
+        await stage.courier.wait()
+        started = await accepted(stage, "InitiateCheckout")
+        await pay(page)
+        await accepted(stage, "Purchase")
+        tellings = [telling for exchange in on_stage.at_gateway for telling in read_tellings(exchange)]
+
+        assert {telling.by for telling in tellings if telling.event == "InitiateCheckout"} == told_by
+        assert started["event_id"] == f"checkout_{token}_InitiateCheckout"
+        assert (started["user"]["ttclid"], started["properties"]["value"]) == ("E.C.P.kim", 18)
+        assert read_starts(stage.folder) == [(started["event_id"], len(told_by) - 1, "accepted")]
+
+
+def read_starts(folder: Path) -> list[tuple[str, int, str]]:
+    """Every start of a checkout that the gateway has stored: its id, how often it was told once more, its fate."""
+    with contextlib.closing(sqlite3.connect(folder / "demo.db")) as connection:
+        query = "SELECT event_id, duplicates, fate FROM events WHERE event = 'InitiateCheckout'"
+        return connection.execute(query).fetchall()
 
 
 async def test_buy_it_now_finds_the_click_without_a_cart(stage: Stage, page: Page):
