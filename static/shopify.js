@@ -361,23 +361,32 @@
   function watchCheckout() {
     document.addEventListener("click", (event) => setTimeout(safe(sawClick), 0, event, event.target), true);
     if (window.navigation)
-      navigation.addEventListener("navigate", safe(({ destination }) => isCheckout(destination.url) && checkOut()));
+      navigation.addEventListener("navigate", safe(({ destination }) => followed(destination.url)));
   }
 
   function sawClick(event, target) {
     const anchor = target.closest("a[href]");
-    if (anchor && !event.defaultPrevented && isCheckout(anchor.href)) checkOut();
+    if (anchor && !event.defaultPrevented) followed(anchor.href);
   }
 
-  /** What is remembered needs consent; without it, no later page will tell of this one anyway. */
-  function checkOut() {
+  function followed(address) {
+    const url = isCheckout(address);
+    if (url) checkOut(/\/checkouts\//.test(url.pathname));
+  }
+
+  /**
+   * Buy it now and wallets lead past the cart, to a checkout that is there already. What is remembered of the cart needs
+   * consent; without it, no later page will tell of this one anyway.
+   */
+  function checkOut(isPastCart) {
     const memory = Object.assign({ at: now(), cart: toBareToken(theme.cart) }, recall(), { isFilled: true });
     if (isOut) return;
     isOut = true;
-    if (isWanted) remember(memory);
+    if (isWanted && !isPastCart) remember(memory);
     link({ cart: memory.cart });
+    const properties = inCart && !isPastCart ? toProperties(inCart) : {};
     const since = now() - LOOKBACK_MS;
-    later(() => tell("InitiateCheckout", inCart ? toProperties(inCart) : {}, since, "note"), SETTLE_MS);
+    later(() => tell("InitiateCheckout", properties, since, "note"), SETTLE_MS);
   }
 
   // ---- The companion in the cart, and so in the order -----------------------------------------------------------------

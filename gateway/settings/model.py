@@ -95,7 +95,7 @@ class DeliverySettings(Table):
     linger_s: float = Field(default=1.0, ge=0, le=60)
     """Seconds to wait for a batch to fill."""
     purchase_hold_s: float = Field(default=45, ge=0, le=3600)
-    """Seconds a browser Purchase waits for its webhook."""
+    """Seconds a browser Purchase waits for its webhook, and a theme's InitiateCheckout for the checkout's own."""
     max_age_h: float = Field(default=168, gt=0, le=672)
     """Hours after which an event is no longer worth sending; TikTok attributes at most 28 days."""
 

@@ -11,14 +11,13 @@ from msgspec import structs
 
 from gateway.model.event import Event, PixelState, fill
 from gateway.model.names import INITIATE_CHECKOUT
-from gateway.store import rows
+from gateway.store import rows, sql
 from gateway.store.sql import Cursor
 
 WINDOW_MS = 30 * 60_000
 """One visitor's two starts within this time are one, if the theme told one of them and the checkout the other."""
 
 _NAMED = "checkout_"
-_IS_KNOWN = "SELECT 1 FROM events WHERE store_id = ? AND pixel_code = ? AND event = ? AND event_id = ?"
 _FIND_OTHER = f"""
     SELECT id, event_id, pixel, body FROM events
     WHERE store_id = ? AND visitor_id = ? AND pixel_code = ? AND event = ? AND occurred_ms BETWEEN ? AND ?
@@ -32,22 +31,17 @@ _HOLD_BACK = """
 _RENAME = "UPDATE events SET event_id = ?, body = ? WHERE store_id = ? AND id = ?"
 
 
-def is_named(event_id: str) -> bool:
-    """Whether an id was made of a checkout's token."""
-    return event_id.startswith(_NAMED)
-
-
 def agree(cursor: Cursor, store_id: str, pixel_code: str, visitor_id: str, event: Event) -> Event:
     """This start of a checkout, under the id that it has in common with what was told of it before.
 
     The id that a Pixel's copy has wins, as TikTok merges equal ids alone; then the checkout's own. What may have left
     keeps its id whatever it is.
     """
-    cursor.execute(_IS_KNOWN, (store_id, pixel_code, event.event, event.event_id))
+    cursor.execute(sql.FIND_TWIN_VISITOR, (store_id, pixel_code, event.event, event.event_id))
     if cursor.fetchone():
         return event
     first_ms, last_ms = event.occurred_ms - WINDOW_MS, event.occurred_ms + WINDOW_MS
-    kind = 0 if is_named(event.event_id) else 1
+    kind = 0 if _is_named(event.event_id) else 1
     key = (store_id, visitor_id, pixel_code, INITIATE_CHECKOUT, first_ms, last_ms, kind, event.occurred_ms)
     cursor.execute(_FIND_OTHER, key)
     if not (other := cursor.fetchone()):
@@ -63,7 +57,12 @@ def agree(cursor: Cursor, store_id: str, pixel_code: str, visitor_id: str, event
 
 
 def _rank(event_id: str, pixel: str | None) -> tuple[bool, bool]:
-    return pixel == PixelState.FIRED, is_named(event_id)
+    return pixel == PixelState.FIRED, _is_named(event_id)
+
+
+def _is_named(event_id: str) -> bool:
+    """Whether an id was made of a checkout's token."""
+    return event_id.startswith(_NAMED)
 
 
 def _rename(waiting: Event, better: Event) -> Event:

@@ -163,6 +163,11 @@ async def test_without_the_theme_tags_lines_nothing_is_said_of_the_goods(page: P
     assert properties.get("value") is None
 
 
+async def test_what_is_bought_past_the_cart_is_not_what_is_in_it(page: Page, storefront: Storefront) -> None:
+    await open_cart(page, storefront, WAYS["Buy it now"])
+    assert (await start(page, storefront)).get("value") is None
+
+
 # Once for each cart
 
 
