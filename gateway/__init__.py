@@ -10,8 +10,8 @@ A beacon's way, in the order of the files it passes:
    decides, `intake/identify` finds the signed ids, the anchors and the click, and events come out, with raw email and
    phone already turned into digests (`model/normalise`).
 4. `store/writer` collects everything that arrives together into one transaction; `store/record` finds or makes the
-   visitor, links the anchors, queues each event once per pixel. Only after the commit does `web/beacon` answer 204,
-   with the visitor's cookies.
+   visitor, links the anchors, queues each event once per pixel (`store/checkout_twins` gives the two tellings of one
+   checkout's start one id). Only after the commit does `web/beacon` answer 204, with the visitor's cookies.
 5. `delivery/worker` is woken, `delivery/lane` claims what is due under a lease, `delivery/settlements` holds back
    what must not go, `tiktok/payload` writes the request, `tiktok/client` sends it, `tiktok/answers` judges the answer.
 6. The lane settles: the event has its fate, TikTok's request id is in `attempts`, and the outbox forgets it.
