@@ -21,6 +21,16 @@ HERE = Path(__file__).parent
 
 expect.set_options(timeout=60_000)
 
+SWITCHED_OFF = (
+    *("AvoidCorsURLLoaderRestartOnRedirect", "AvoidUnnecessaryBeforeUnloadCheckSync", "AimEnabled"),
+    *("BlockOriginHeaderModificationOnRedirect", "DestroyProfileOnBrowserClose", "DialMediaRouteProvider"),
+    *("GlobalMediaControls", "HttpsUpgrades", "LensOverlay", "MediaRouter", "NetworkTimeServiceQuerying"),
+    *("OptimizationHints", "PaintHolding", "ThirdPartyStoragePartitioning", "Translate"),
+    *("WebUIOmniboxPopup", "WebUIOmniboxAimPopup"),
+)
+"""The last two are pages that every new window loads for an address bar that nobody sees, half of a test's cost. The
+others Playwright switches off: Chromium heeds one list, the last."""
+
 
 @pytest.fixture(scope="session")
 def tls_port() -> int:
@@ -47,7 +57,12 @@ async def chromium(chromium_path: str, tls_port: int) -> AsyncIterator[Browser]:
     rules = f"MAP *.test 127.0.0.1:{tls_port}, MAP * ~NOTFOUND, EXCLUDE *.localhost, EXCLUDE 127.0.0.1"
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=chromium_path, args=[f"--host-resolver-rules={rules}", f"--user-agent={CHROME}"]
+            executable_path=chromium_path,
+            args=[
+                f"--host-resolver-rules={rules}",
+                f"--user-agent={CHROME}",
+                f"--disable-features={','.join(SWITCHED_OFF)}",
+            ],
         )
         yield browser
         await browser.close()
