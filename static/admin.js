@@ -75,6 +75,11 @@
     });
   }
 
+  // On a phone the menu scrolls: the page one is on is in sight.
+  const menu = document.querySelector(".menu");
+  const here = document.querySelector(".menu [aria-current]");
+  if (here) menu.scrollLeft = here.offsetLeft - (menu.clientWidth - here.offsetWidth) / 2;
+
   // The time zone: the server draws times, and a cookie tells it in which zone.
   const keep = (name, value) => { document.cookie = `${name}=${encodeURIComponent(value)}; Path=/admin; Max-Age=31536000; SameSite=Lax`; };
   const isUtc = /(?:^|; )utc=1/.test(document.cookie);

@@ -16,6 +16,7 @@ from msgspec import Struct
 from starlette.responses import HTMLResponse
 
 import gateway.admin.format as words
+import gateway.admin.names as names
 from gateway.files import STATIC, TEMPLATES
 
 ASSETS = {"admin.css": "text/css", "admin.js": "text/javascript"}
@@ -52,6 +53,8 @@ def _environment() -> Environment:
     )
     environment.filters |= {"count": words.to_count, "compact": words.to_compact, "money": words.to_money}
     environment.filters |= {"share": words.to_share, "ago": words.to_ago}
+    environment.filters |= {"outcome": names.name_outcome, "teller": names.name_teller, "browser": names.name_browser}
+    environment.filters |= {"key": names.name_key, "event": names.name_event}
     environment.globals["asset"] = _address_asset
     return environment
 

@@ -1,12 +1,10 @@
-"""Names what a report has many of: its hours, days or weeks, and its browsers. Used by the pages that draw figures."""
+"""Names what a report has many of: its hours, days or weeks. Used by the pages that draw figures."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
 
-from gateway.model.browser import Browser
-from gateway.model.words import BROWSERS
 from gateway.store.reports import Scope
 
 
@@ -23,8 +21,3 @@ def name_axis(scope: Scope) -> str:
 def name_span(days: int) -> str:
     """24 hours, 7 days."""
     return "24 hours" if days == 1 else f"{days} days"
-
-
-def name_browser(browser: str) -> str:
-    """The browser as people call it."""
-    return BROWSERS[Browser(browser)]

@@ -9,8 +9,9 @@ from typing import Any
 from msgspec import Struct
 
 from gateway.admin.charts import AMBER, BLUE, GREEN, GREY, Chart, Plan, Series, draw_bars
+from gateway.admin.names import name_browser
 from gateway.admin.page import Life, Page, View
-from gateway.admin.steps import name_browser, name_span
+from gateway.admin.steps import name_span
 from gateway.model.browser import Browser
 from gateway.store.reports import CookieReport, report_cookies
 from gateway.store.reports.cookies import MEANING, Age, Returns
@@ -77,7 +78,7 @@ def _draw(report: CookieReport) -> Chart:
     ]
     about = "Each bar is the visitors whose cookie was first set so many days before they came back."
     labels = [_name_age(age) for age in report.total.ages]
-    return draw_bars(Plan("Age of the cookies that came back", about, "Days", labels, series))
+    return draw_bars(Plan("Age of the cookies that came back, in days", about, "Days", labels, series))
 
 
 def _count(report: CookieReport, browsers: tuple[Browser, ...], place: int) -> int:

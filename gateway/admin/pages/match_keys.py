@@ -10,15 +10,13 @@ from msgspec import Struct
 
 from gateway.admin.charts import AMBER, BLUE, GREEN, GREY, VIOLET, Chart, Plan, Series, draw_lines
 from gateway.admin.format import to_share
+from gateway.admin.names import OTHER
 from gateway.admin.page import Page, View
 from gateway.admin.steps import name_axis, name_span, name_steps
 from gateway.store.reports import MatchKeyReport, Scope, report_match_keys
 from gateway.store.reports.match_keys import MEANINGS
 from gateway.store.rollups import NAMES
 from gateway.store.traits import KEYS, ClickGap
-
-OTHER = "other"
-"""What the hours call a store's own events."""
 
 
 class Key(Struct, frozen=True):

@@ -12,11 +12,11 @@ from sqlalchemy import Connection
 
 from gateway.admin.charts import AMBER, BLUE, GREEN, GREY, RED, Chart, Plan, Series, draw_bars
 from gateway.admin.format import NOTHING, to_ago, to_share
+from gateway.admin.names import name_event, name_teller
 from gateway.admin.page import Page, View
 from gateway.admin.steps import name_axis, name_span, name_steps
-from gateway.model.event import Source
 from gateway.model.outcome import Dropped
-from gateway.model.words import DROPS, NOTHING_COUNTS, SOURCES, WEBHOOKS_REFUSED
+from gateway.model.words import DROPS, NOTHING_COUNTS, WEBHOOKS_REFUSED
 from gateway.store.alerts import Trouble, find_troubles
 from gateway.store.reports import OverviewReport, Scope, report_overview
 from gateway.store.reports.overview import Delay, Flow, FlowStep, report_totals
@@ -29,7 +29,7 @@ SLOW_MS = 300_000
 _OUTCOMES: Sequence[tuple[str, int, Callable[[Flow], int]]] = (
     ("accepted by TikTok", GREEN, lambda flow: flow.accepted),
     ("refused or too late", RED, lambda flow: flow.rejected + flow.expired),
-    ("kept back", AMBER, lambda flow: flow.withdrawn + flow.not_sent),
+    ("deliberately not sent", AMBER, lambda flow: flow.withdrawn + flow.not_sent),
     ("on its way", GREY, lambda flow: flow.waiting),
 )
 _EVEN = 0.0005
@@ -66,7 +66,8 @@ async def show(view: View) -> Mapping[str, Any]:
         "most_within": find_delay(report.delays, 0.95),
         "charts": await asyncio.to_thread(_draw, scope, report),
         "pixels": [(pixel_code, flow) for (_, pixel_code), flow in report.by_pixel.items()],
-        "sources": [(_say(SOURCES[Source(name)]), flow) for name, flow in report.by_source.items()],
+        "events": [(name_event(name), flow) for name, flow in report.by_event.items()],
+        "sources": [(_say(name_teller(name)), flow) for name, flow in report.by_source.items()],
         "drops": [(_say(DROPS[Dropped(reason)]), count) for reason, count in _add_drops(report).items()],
         "span": span,
     }
@@ -101,7 +102,11 @@ def find_status(
     if not report.events.received:
         return Status("calm", "Nothing came in", ("Install shows what to paste where, and ticks what works.",))
     share = report.events.accepted_share
-    said = f"TikTok accepted {to_share(share, 1)} of what was sent or kept back." if share is not None else ""
+    said = (
+        f"TikTok accepted {to_share(share, 1)} of what came in, leaving aside what is still on its way."
+        if share is not None
+        else ""
+    )
     return Status("good", "Delivering", (said or "The first events are on their way.",))
 
 

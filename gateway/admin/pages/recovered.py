@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.admin.charts import GREEN, GREY, Chart, Plan, Series, draw_bars
+from gateway.admin.names import name_browser
 from gateway.admin.page import Page, View
-from gateway.admin.steps import name_axis, name_browser, name_span, name_steps
+from gateway.admin.steps import name_axis, name_span, name_steps
 from gateway.store.reports import RecoveredReport, Scope, report_recovered
 from gateway.store.reports.recovered import MEANINGS, RECOVERED, PartStep, Tally
 from gateway.store.traits import Route
@@ -52,7 +53,7 @@ def _draw_part(scope: Scope, report: RecoveredReport, title: str, count: Callabl
 
     series = [
         Series("recovered", GREEN, [count(step.part.recovered) for step in report.steps]),
-        Series("sent by the Pixel as well, or not known", GREY, [rest(step) for step in report.steps]),
+        Series("by the Pixel as well, or not known", GREY, [rest(step) for step in report.steps]),
     ]
     labels = name_steps(scope, [step.begins_at for step in report.steps])
     about = "Each bar is what TikTok accepted of what came in then."
