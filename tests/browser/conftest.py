@@ -14,22 +14,12 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from tests.browser.shop import Shop, open_shop
 from tests.browser.stack import CHROME
 from tests.browser.storefront import Storefront, open_storefront
-from tests.browsers import find_chromium
+from tests.browsers import SWITCHED_OFF, find_chromium
 from tests.ports import free_port
 
 HERE = Path(__file__).parent
 
 expect.set_options(timeout=60_000)
-
-SWITCHED_OFF = (
-    *("AvoidCorsURLLoaderRestartOnRedirect", "AvoidUnnecessaryBeforeUnloadCheckSync", "AimEnabled"),
-    *("BlockOriginHeaderModificationOnRedirect", "DestroyProfileOnBrowserClose", "DialMediaRouteProvider"),
-    *("GlobalMediaControls", "HttpsUpgrades", "LensOverlay", "MediaRouter", "NetworkTimeServiceQuerying"),
-    *("OptimizationHints", "PaintHolding", "ThirdPartyStoragePartitioning", "Translate"),
-    *("WebUIOmniboxPopup", "WebUIOmniboxAimPopup"),
-)
-"""The last two are pages that every new window loads for an address bar that nobody sees, half of a test's cost. The
-others Playwright switches off: Chromium heeds one list, the last."""
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from playwright.async_api import Browser, Frame, Page, async_playwright
 
 from gateway.demo.hearing import read_tellings
 from gateway.demo.stage import Stage
-from tests.browsers import find_chromium
+from tests.browsers import SWITCHED_OFF, find_chromium
 from tests.demo.conftest import overhear_stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -29,7 +29,9 @@ def chromium_path() -> str | None:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def chromium(chromium_path: str | None) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium_path)
+        browser = await playwright.chromium.launch(
+            executable_path=chromium_path, args=[f"--disable-features={','.join(SWITCHED_OFF)}"]
+        )
         yield browser
         await browser.close()
 
