@@ -104,6 +104,14 @@
 
   const hurry = () => waiting.forEach((run) => run());
 
+  /** What the page does about an event is seen first; a page that ends at once does not outrun this. */
+  function watch(name, see) {
+    document.addEventListener(name, (event) => {
+      const { target } = event;
+      later(() => see(event, target), 0);
+    }, true);
+  }
+
   /** An event that somebody else has told since then stands for this one, once. */
   function tell(name, properties, since, command = "track") {
     if (told[name] >= since) {
@@ -340,7 +348,7 @@
       sawAdd("event", lines, Promise.resolve(event.promise).then((result) => !hasErrors(result) && lines));
     }));
     watchRequests();
-    document.addEventListener("submit", (event) => setTimeout(safe(sawSubmit), 0, event, event.target), true);
+    watch("submit", sawSubmit);
   }
 
   /** A form that the theme sends by script is seen there; one that the browser sends ends the page. */
@@ -359,7 +367,7 @@
   const isCheckout = (address) => toOwnUrl(address, /^(\/[a-z]{2}(-\w+)*)?\/checkouts?(\/|$)/i);
 
   function watchCheckout() {
-    document.addEventListener("click", (event) => setTimeout(safe(sawClick), 0, event, event.target), true);
+    watch("click", sawClick);
     if (window.navigation)
       navigation.addEventListener("navigate", safe(({ destination }) => followed(destination.url)));
   }
@@ -459,7 +467,7 @@
     if (!event) forget();
     else if (!isOurs) told[event.event] = now();
   });
-  addEventListener("pagehide", hurry, true); // ahead of the snippet, which packs its last beacon then
+  addEventListener("pagehide", hurry); // ahead of the snippet, which packs its last beacon then, and listens anew for that
   addEventListener("visibilitychange", () => document.visibilityState === "hidden" && hurry(), true);
   const works = [config.consent && watchConsent, readTheme, watchViews, watchCart, watchCheckout, keepCompanion];
   for (const work of works) safe(work)();

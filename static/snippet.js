@@ -502,8 +502,10 @@
     },
   };
 
-  /** What was said until now, by the add-on too, leaves together. */
+  /** What was said until now, by the add-on too, leaves together. Of those who listen for the end, this is the last. */
   function start() {
+    removeEventListener("pagehide", leave);
+    addEventListener("pagehide", leave);
     isStarted = true;
     release();
   }
