@@ -263,3 +263,22 @@ async def test_a_pixel_that_is_blocked_is_said_to_be(
     await page.click("button")
     (started,) = await storefront.until_named(NAME)
     assert started["pixel"] == "blocked"
+
+
+GETS_STUCK = """
+const send = window.fetch;
+window.fetch = (...args) => {
+    if (!window.isStuck || !args[1].keepalive) return send(...args);
+    window.isOut = true;
+    return new Promise(() => {});
+};"""
+"""Once told so, the page's beacons leave and are never answered."""
+
+
+async def test_it_is_told_from_a_page_whose_last_beacon_is_still_out(page: Page, storefront: Storefront) -> None:
+    await page.add_init_script(GETS_STUCK)
+    await open_cart(page, storefront, WAYS["a form of its own"])
+    await page.evaluate("isStuck = true; tg('track', 'Subscribe')")
+    await page.wait_for_function("window.isOut")
+    await page.get_by_text("Check out").click()
+    await storefront.until_named(NAME)
