@@ -70,6 +70,7 @@ class TikTokClient:
             return classify(response.status_code, response.headers, await _read(response))
         finally:
             await response.aclose()
+            response.stream = httpx.ByteStream(b"")  # or the two hold each other, and so this body, for minutes
 
 
 def _build_http(timeout_s: float) -> httpx.AsyncClient:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import time
 
 import httpx
@@ -228,3 +229,13 @@ async def test_being_cancelled_is_not_an_answer(fake, client):
 
 async def test_the_path_is_that_of_the_events_api_2():
     assert TRACK_PATH == "/open_api/v1.3/event/track/"
+
+
+async def test_an_answered_request_leaves_its_body_to_nobody(client):
+    gc.collect()
+    gc.disable()
+    try:
+        assert (await client.send(DEMO_TOKEN, build())).verdict is Verdict.ACCEPTED
+        assert not [one for one in gc.get_objects() if isinstance(one, httpx.Request)]
+    finally:
+        gc.enable()
