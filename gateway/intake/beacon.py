@@ -29,14 +29,14 @@ Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Key = Annotated[str, Meta(max_length=512)] | Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 
-class BeaconPage(Struct, frozen=True):
+class BeaconPage(Struct, frozen=True, gc=False):
     """Where the visitor is."""
 
     url: Url
     referrer: Annotated[str, Meta(max_length=8192)] | None = None
 
 
-class BeaconConsent(Struct, frozen=True):
+class BeaconConsent(Struct, frozen=True, gc=False):
     """What the page knows of the visitor's choice."""
 
     marketing: bool | None = None
@@ -45,7 +45,7 @@ class BeaconConsent(Struct, frozen=True):
     source: Annotated[str, Meta(max_length=64)] | None = None
 
 
-class BeaconIds(Struct, frozen=True):
+class BeaconIds(Struct, frozen=True, gc=False):
     """What the page knows of the visitor's ids."""
 
     companion: Anchor | None = None
@@ -58,7 +58,7 @@ class BeaconIds(Struct, frozen=True):
     customer: Anchor | None = None
 
 
-class BeaconUser(Struct, frozen=True):
+class BeaconUser(Struct, frozen=True, gc=False):
     """Who the visitor said they are: raw, or SHA-256 hex. Raw values end in `gateway.intake.identify`."""
 
     email: Text | None = None
@@ -69,7 +69,7 @@ class BeaconUser(Struct, frozen=True):
         return "BeaconUser(…)"
 
 
-class BeaconContent(Struct, frozen=True):
+class BeaconContent(Struct, frozen=True, gc=False):
     """One product."""
 
     content_id: Key | None = None
@@ -80,7 +80,7 @@ class BeaconContent(Struct, frozen=True):
     quantity: Amount | None = None
 
 
-class BeaconProperties(Struct, frozen=True):
+class BeaconProperties(Struct, frozen=True, gc=False):
     """What the event is about: TikTok's closed list (spec 2.4)."""
 
     contents: Annotated[list[BeaconContent], Meta(max_length=200)] = []
@@ -96,7 +96,7 @@ class BeaconProperties(Struct, frozen=True):
     customer_type: Annotated[str, Meta(max_length=32)] | None = None
 
 
-class BeaconEvent(Struct, frozen=True):
+class BeaconEvent(Struct, frozen=True, gc=False):
     """One event as the page tells it. Units: `at` Unix milliseconds of the browser's clock."""
 
     event: Name
@@ -106,7 +106,7 @@ class BeaconEvent(Struct, frozen=True):
     properties: BeaconProperties | None = None
 
 
-class Beacon(Struct, frozen=True):
+class Beacon(Struct, frozen=True, gc=False):
     """A whole beacon."""
 
     v: Literal[1]

@@ -22,7 +22,7 @@ from gateway.store.receipt import Anchor, AnchorKind
 _ALPHANUMERIC = string.ascii_letters + string.digits
 
 
-class Cookies(Struct, frozen=True):
+class Cookies(Struct, frozen=True, gc=False):
     """The four cookies as the browser sent them (contract 3); None where it sent none."""
 
     visitor: str | None = None
@@ -31,7 +31,7 @@ class Cookies(Struct, frozen=True):
     ttp: str | None = None
 
 
-class Hit(Struct, frozen=True):
+class Hit(Struct, frozen=True, gc=False):
     """What the web layer knows of a request. Units: `now_ms` is when it arrived, Unix milliseconds.
 
     `refuses_sale`: the browser sends Global Privacy Control, which TikTok heeds where a law asks for it (spec 8).

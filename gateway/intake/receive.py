@@ -31,7 +31,7 @@ _WHOLE = frozenset({Dropped.BOT, Dropped.CONSENT})
 """Reasons to drop a beacon with all of its events; the others are found event by event."""
 
 
-class Received(Struct, frozen=True):
+class Received(Struct, frozen=True, gc=False):
     """What became of a request. With a `visitor`, its cookies may be set; `first_ms` dates the visitor cookie."""
 
     visitor: Visitor | None = None

@@ -19,7 +19,7 @@ _CACHED = 4_096
 _LONGEST = 128  # characters of a signed value; what is longer is not ours and not worth a cache entry
 
 
-class VisitorToken(Struct, frozen=True):
+class VisitorToken(Struct, frozen=True, gc=False):
     """What the visitor cookie says. Units: `first_ms` is when the cookie was first issued."""
 
     visitor_id: str

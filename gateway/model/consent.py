@@ -15,7 +15,7 @@ class ConsentMode(StrEnum):
     GRANTED = "granted"
 
 
-class Consent(Struct, frozen=True):
+class Consent(Struct, frozen=True, gc=False):
     """A visitor's choice. None means: not said.
 
     Units: `at_ms` Unix milliseconds; `source` is a short free word such as `shopify`, `banner`, `go`.

@@ -35,7 +35,7 @@ class Source(StrEnum):
     TEST = "test"
 
 
-class Content(Struct, frozen=True, omit_defaults=True):
+class Content(Struct, frozen=True, gc=False, omit_defaults=True):
     """One product of an event. Units: `price` is the price of one piece, in the event's currency."""
 
     content_id: str | None = None
@@ -46,7 +46,7 @@ class Content(Struct, frozen=True, omit_defaults=True):
     quantity: Decimal | None = None
 
 
-class Properties(Struct, frozen=True, omit_defaults=True):
+class Properties(Struct, frozen=True, gc=False, omit_defaults=True):
     """What the event is about. Source: TikTok Events API 2.0, `properties` (spec 2.4, read 2026-09)."""
 
     contents: tuple[Content, ...] = ()
@@ -62,14 +62,14 @@ class Properties(Struct, frozen=True, omit_defaults=True):
     customer_type: str | None = None
 
 
-class Page(Struct, frozen=True, omit_defaults=True):
+class Page(Struct, frozen=True, gc=False, omit_defaults=True):
     """Where it happened. `url` is the full address with its query, as the visitor saw it."""
 
     url: str
     referrer: str | None = None
 
 
-class User(Struct, frozen=True, omit_defaults=True):
+class User(Struct, frozen=True, gc=False, omit_defaults=True):
     """The match keys of one event.
 
     Shape: `email`, `phone`, `external_id` hold SHA-256 hex digests, newest first; names and zip are digests too;
@@ -92,7 +92,7 @@ class User(Struct, frozen=True, omit_defaults=True):
     locale: str | None = None
 
 
-class Event(Struct, frozen=True):
+class Event(Struct, frozen=True, gc=False):
     """Something that happened once on one store, whichever ways it is reported.
 
     Units: `occurred_ms` and `received_ms` are Unix milliseconds of the gateway's clock.

@@ -24,6 +24,7 @@ EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 """The digest of nothing. Whoever sends it hashed an empty field, and everybody who does would look like one person."""
 
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
+_SENT_DIGEST = re.compile(r"[0-9a-f]{64}")
 _INTERNATIONAL_PREFIX = re.compile(r"\W*00")
 _DOCUMENTATION = tuple(
     ip_network(net) for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20")
@@ -106,7 +107,7 @@ def to_public_ip(raw: str | None) -> str | None:
 
 def is_digest(value: str) -> bool:
     """Whether this is a SHA-256 of something, as TikTok takes it: 64 lower-case hex digits, and not of nothing."""
-    return to_digest(value) == value
+    return bool(_SENT_DIGEST.fullmatch(value)) and value != EMPTY_SHA256
 
 
 def to_digest(text: str) -> str | None:

@@ -13,14 +13,14 @@ CLICK_WINDOW_MS = 28 * 86_400_000
 """How long a click id is worth keeping. Source: TikTok's longest click-attribution window (spec 6.1)."""
 
 
-class Click(Struct, frozen=True):
+class Click(Struct, frozen=True, gc=False):
     """A click on an ad. Units: `at_ms` Unix milliseconds of the landing."""
 
     ttclid: str
     at_ms: int
 
 
-class Identity(Struct, frozen=True):
+class Identity(Struct, frozen=True, gc=False):
     """Who a visitor said they are; every value is a SHA-256 hex digest."""
 
     email: str | None = None
@@ -28,7 +28,11 @@ class Identity(Struct, frozen=True):
     external_id: str | None = None
 
 
-class Visitor(Struct, frozen=True):
+NOBODY = Identity()
+"""What a visitor said who said nothing."""
+
+
+class Visitor(Struct, frozen=True, gc=False):
     """What is known of one visitor.
 
     Units: `first_seen_ms`, `last_seen_ms` Unix milliseconds. `id` is a UUIDv7 in 32 hex digits.
@@ -40,7 +44,7 @@ class Visitor(Struct, frozen=True):
     last_seen_ms: int
     click: Click | None = None
     ttp: str | None = None
-    identity: Identity = Identity()
+    identity: Identity = NOBODY
     consent: Consent | None = None
     ip: str | None = None
     user_agent: str | None = None
@@ -48,7 +52,7 @@ class Visitor(Struct, frozen=True):
     cookie_ms: int | None = None
 
 
-class Sighting(Struct, frozen=True):
+class Sighting(Struct, frozen=True, gc=False):
     """What one beacon, ad landing or order says about its visitor.
 
     `minted_ttp` is used only where no `_ttp` is known. `cookie_first_ms`: when the visitor cookie that came along was
@@ -59,7 +63,7 @@ class Sighting(Struct, frozen=True):
     click: Click | None = None
     ttp: str | None = None
     minted_ttp: str | None = None
-    identity: Identity = Identity()
+    identity: Identity = NOBODY
     consent: Consent | None = None
     ip: str | None = None
     user_agent: str | None = None
@@ -83,8 +87,7 @@ def update_visitor(visitor: Visitor, seen: Sighting) -> Visitor:
         news["ttp"] = seen.ttp
     elif seen.minted_ttp and not visitor.ttp:
         news["ttp"] = seen.minted_ttp
-    identity = merge_identity(visitor.identity, seen.identity)
-    if identity != visitor.identity:
+    if seen.identity != NOBODY and (identity := merge_identity(visitor.identity, seen.identity)) != visitor.identity:
         news["identity"] = identity
     consent = newest_consent(visitor.consent, seen.consent)
     if consent is not visitor.consent:

@@ -69,31 +69,28 @@ def settle(cursor: Cursor, store_id: str, lease: str, settlements: Sequence[Sett
     """
     ends: defaultdict[tuple[Any, ...], list[str]] = defaultdict(list)
     backs: defaultdict[tuple[Any, ...], list[str]] = defaultdict(list)
+    tries: defaultdict[tuple[Any, ...], list[str]] = defaultdict(list)
     for one in settlements:
         if one.fate:
             ends[one.fate, one.reason, one.at_ms, one.maybe_sent_ms].append(one.id)
         else:
             backs[one.due_ms, one.attempts, one.maybe_sent_ms].append(one.id)
-    for end, ids in ends.items():
-        count_ends(cursor, store_id, _to_json(ids), end[0], end[2])
-        cursor.execute(sql.SETTLE_EVENTS, (*end, store_id, _to_json(ids)))
-        cursor.execute(sql.LEAVE_OUTBOX, (store_id, _to_json(ids)))
-    for back, ids in backs.items():
-        cursor.execute(sql.PUT_BACK, (*back, store_id, _to_json(ids), lease))
-    tried = [one for one in settlements if one.verdict]
-    if tried:
-        cursor.execute(sql.FIND_KEPT, (store_id, _to_json(one.id for one in tried)))
-        kept = {row[0] for row in cursor.fetchall()}
-        cursor.insert(sql.ADD_ATTEMPTS, [_attempt_row(store_id, one) for one in tried if one.id in kept])
+        if one.verdict:
+            tries[one.at_ms, one.verdict, one.http_status, one.code, one.message, one.request_id].append(one.id)
+    for end, ended in ends.items():
+        ids = _to_json(ended)
+        count_ends(cursor, store_id, ids, end[0], end[2])
+        cursor.execute(sql.SETTLE_EVENTS, (*end, store_id, ids))
+        cursor.execute(sql.LEAVE_OUTBOX, (store_id, ids))
+    for back, returned in backs.items():
+        cursor.execute(sql.PUT_BACK, (*back, store_id, _to_json(returned), lease))
+    for answer, tried in tries.items():
+        cursor.execute(sql.ADD_ATTEMPTS, (*answer, store_id, _to_json(tried)))
     count_failures(cursor, store_id, settlements)
 
 
 def _to_json(ids: Iterable[str]) -> str:
     return json.dumps(list(ids))
-
-
-def _attempt_row(store_id: str, one: Settlement) -> tuple[object, ...]:
-    return (store_id, one.id, one.at_ms, one.verdict, one.http_status, one.code, one.message, one.request_id)
 
 
 def free_leases(cursor: Cursor, now_ms: int) -> None:

@@ -58,7 +58,7 @@ _IN_OTHER_WORDS: Mapping[str, str] = {
         WHERE (store_id, kind, digest) IN (
             SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_array_elements(?::json))""",
     sql.FIND_DUE: f"{sql.FIND_DUE} FOR UPDATE SKIP LOCKED",
-    sql.FIND_KEPT: f"{sql.FIND_KEPT} FOR KEY SHARE",
+    sql.ADD_ATTEMPTS: sql.ADD_ATTEMPTS.replace("ON CONFLICT", "FOR KEY SHARE ON CONFLICT"),
 }
 """What is read to be changed is locked, visitors in one order on every node; what another node claims is passed by."""
 

@@ -44,14 +44,14 @@ class FoundBy(StrEnum):
     NEW = "new"  # nobody was found, so a new visitor was made
 
 
-class Anchor(Struct, frozen=True):
+class Anchor(Struct, frozen=True, gc=False):
     """One way back to a visitor. `digest` is keyed: the database alone cannot be searched for a cart or an email."""
 
     kind: AnchorKind
     digest: str
 
 
-class Queued(Struct, frozen=True):
+class Queued(Struct, frozen=True, gc=False):
     """One event for one pixel. Units: `expires_ms` Unix milliseconds, after which it must not be sent."""
 
     pixel_code: str
@@ -61,21 +61,21 @@ class Queued(Struct, frozen=True):
     reason: str | None = None
 
 
-class WebhookNote(Struct, frozen=True):
+class WebhookNote(Struct, frozen=True, gc=False):
     """One delivery of a webhook; the same `id` comes again when Shopify did not see our answer."""
 
     id: str
     topic: str
 
 
-class OrderNote(Struct, frozen=True):
+class OrderNote(Struct, frozen=True, gc=False):
     """What the account of orders is told. `reason`: why the order is no Purchase to be sent, None when it is one."""
 
     facts: OrderFacts
     reason: Reason | None = None
 
 
-class Receipt(Struct, frozen=True):
+class Receipt(Struct, frozen=True, gc=False):
     """All that one request says, to be written in one transaction.
 
     `known_id` comes out of a verified signature; `new_id` is used when nobody is known and `may_create` is true.
@@ -100,7 +100,7 @@ class Receipt(Struct, frozen=True):
     reversal: Reversal | None = None
 
 
-class Recorded(Struct, frozen=True):
+class Recorded(Struct, frozen=True, gc=False):
     """What is on disk now.
 
     `visitor` is None when nothing about a visitor was kept. `kin` is the same person known by a guessable anchor: never
@@ -118,7 +118,7 @@ class Recorded(Struct, frozen=True):
     dropped: Dropped | None = None
 
 
-class Claimed(Struct, frozen=True):
+class Claimed(Struct, frozen=True, gc=False):
     """An event leased for sending. `maybe_sent_ms` is what was known before this lease."""
 
     id: str
@@ -129,7 +129,7 @@ class Claimed(Struct, frozen=True):
     is_withdrawn: bool
 
 
-class Settlement(Struct, frozen=True):
+class Settlement(Struct, frozen=True, gc=False):
     """What became of one leased event.
 
     With a `fate` it leaves the outbox for good; without one it is due again at `due_ms`.

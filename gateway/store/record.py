@@ -83,7 +83,7 @@ def _note(cursor: Cursor, receipt: Receipt, recorded: Recorded) -> None:
         ledger.note_reversal(cursor, receipt.store_id, receipt.reversal)
 
 
-class _Draft(Struct, frozen=True):
+class _Draft(Struct, frozen=True, gc=False):
     """One event about to be written: the receipt it belongs to, and its row."""
 
     position: int

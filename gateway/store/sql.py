@@ -13,13 +13,12 @@ from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import Table
 
-from gateway.store.tables import attempts, events, links, outbox, visitors
+from gateway.store.tables import events, links, outbox, visitors
 
 VISITOR = tuple(column.name for column in visitors.columns)
 EVENT = tuple(column.name for column in events.columns)
 OUTBOX = tuple(column.name for column in outbox.columns)
 LINK = tuple(column.name for column in links.columns)
-ATTEMPT = tuple(column.name for column in attempts.columns)
 
 
 class Cursor(Protocol):
@@ -123,9 +122,12 @@ LEAVE_OUTBOX = "DELETE FROM outbox WHERE store_id = ? AND id IN (SELECT value FR
 SETTLE_EVENTS = """
     UPDATE events SET fate = ?, reason = ?, settled_ms = ?, maybe_sent_ms = ?
     WHERE store_id = ? AND id IN (SELECT value FROM json_each(?)) AND fate IS NULL"""
-FIND_KEPT = "SELECT id FROM events WHERE store_id = ? AND id IN (SELECT value FROM json_each(?))"
-"""Which of these events nobody has erased."""
-ADD_ATTEMPTS = Insert(attempts, ATTEMPT, "ON CONFLICT (store_id, id, attempted_ms) DO NOTHING")
+ADD_ATTEMPTS = """
+    INSERT INTO attempts (attempted_ms, verdict, http_status, code, message, request_id, store_id, id)
+    SELECT ?, ?, CAST(? AS INTEGER), CAST(? AS INTEGER), ?, ?, store_id, id FROM events
+    WHERE store_id = ? AND id IN (SELECT value FROM json_each(?))
+    ON CONFLICT (store_id, id, attempted_ms) DO NOTHING"""
+"""Of these events, those that nobody has erased."""
 
 HASTEN = "UPDATE outbox SET due_ms = ? WHERE store_id = ? AND pixel_code = ? AND due_ms > ?"
 

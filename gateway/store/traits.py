@@ -56,7 +56,7 @@ BROWSER, TTCLID = BITS["browser"], BITS["ttclid"]
 _ANY_GAP = sum(BITS[gap] for gap in ClickGap)
 
 
-class Marks(Struct, frozen=True):
+class Marks(Struct, frozen=True, gc=False):
     """The columns of `events` that are counted. Units: `worth_e4` ten-thousandths of `currency`, of Purchases only."""
 
     browser: str

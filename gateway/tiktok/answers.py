@@ -32,7 +32,7 @@ class Verdict(StrEnum):
     PAUSE = "pause"  # the credentials are wrong: nothing more for this pixel until they are mended
 
 
-class Answer(Struct, frozen=True):
+class Answer(Struct, frozen=True, gc=False):
     """One request's fate.
 
     Shape: `http_status` is 0 when no response came; `code` is None when the body had none. `message` is bounded, and

@@ -25,7 +25,7 @@ MAX_EVENTS = 1000
 """Events TikTok takes in one request; one more, and the whole request is refused."""
 
 
-class _Content(Struct, frozen=True, omit_defaults=True):
+class _Content(Struct, frozen=True, gc=False, omit_defaults=True):
     content_id: str | None = None
     content_name: str | None = None
     content_category: str | None = None
@@ -34,7 +34,7 @@ class _Content(Struct, frozen=True, omit_defaults=True):
     quantity: float | None = None
 
 
-class _Properties(Struct, frozen=True, omit_defaults=True):
+class _Properties(Struct, frozen=True, gc=False, omit_defaults=True):
     contents: list[_Content] | None = None
     content_ids: list[str] | None = None
     content_type: str | None = None
@@ -48,7 +48,7 @@ class _Properties(Struct, frozen=True, omit_defaults=True):
     customer_type: str | None = None
 
 
-class _User(Struct, frozen=True, omit_defaults=True):
+class _User(Struct, frozen=True, gc=False, omit_defaults=True):
     email: str | list[str] | None = None
     phone: str | list[str] | None = None
     external_id: str | list[str] | None = None
@@ -65,12 +65,12 @@ class _User(Struct, frozen=True, omit_defaults=True):
     locale: str | None = None
 
 
-class _Page(Struct, frozen=True, omit_defaults=True):
+class _Page(Struct, frozen=True, gc=False, omit_defaults=True):
     url: str
     referrer: str | None = None
 
 
-class _Event(Struct, frozen=True, omit_defaults=True):
+class _Event(Struct, frozen=True, gc=False, omit_defaults=True):
     event: str
     event_time: int
     event_id: str
@@ -80,12 +80,15 @@ class _Event(Struct, frozen=True, omit_defaults=True):
     limited_data_use: bool = False
 
 
-class _Request(Struct, frozen=True, omit_defaults=True):
+class _Request(Struct, frozen=True, gc=False, omit_defaults=True):
     event_source: str
     event_source_id: str
     data: list[_Event]
     test_event_code: str | None = None
     partner_name: str | None = None
+
+
+_NOBODY, _NO_PRODUCT, _NO_PROPERTIES = _User(), _Content(), _Properties()
 
 
 def check_event(event: Event) -> str | None:
@@ -101,7 +104,7 @@ def check_event(event: Event) -> str | None:
         return "event_time: not a time"
     if not event.page.url.strip():
         return "page.url: empty"
-    if not _digests(event.user.external_id) and to_user(event.user) == _User():
+    if not _digests(event.user.external_id) and to_user(event.user) == _NOBODY:
         return "user: empty, nothing to match"
     return None
 
@@ -136,7 +139,7 @@ def _to_event(event: Event) -> _Event:
         event_id=event.event_id,
         user=to_user(event.user),
         page=_Page(event.page.url, _text(event.page.referrer)),
-        properties=None if properties == _Properties() else properties,
+        properties=None if properties == _NO_PROPERTIES else properties,
         limited_data_use=event.limited_data_use,
     )
 
@@ -167,7 +170,8 @@ def to_user(user: User) -> _User:
 
 def _to_properties(given: Properties) -> _Properties:
     """What the event is about; a value in a currency TikTok does not know leaves with neither of the two."""
-    contents = [content for content in map(_to_content, given.contents) if content != _Content()]
+    products = [_to_content(content) for content in given.contents]
+    contents = [content for content in products if content != _NO_PRODUCT]
     content_ids = [str(content_id) for content_id in given.content_ids if _text(content_id)]
     currency = _text((given.currency or "").strip().upper())
     has_worth = currency is None or currency in CURRENCIES
@@ -177,7 +181,7 @@ def _to_properties(given: Properties) -> _Properties:
         content_type=_text(given.content_type) or ("product" if contents or content_ids else None),
         currency=currency if has_worth else None,
         value=_number(given.value) if has_worth else None,
-        num_items=_count_items(given),
+        num_items=_count_items(products) if given.num_items is None else given.num_items,
         search_string=_text(given.search_string),
         description=_text(given.description),
         order_id=_text(given.order_id),
@@ -197,22 +201,21 @@ def _to_content(content: Content) -> _Content:
     )
 
 
-def _count_items(given: Properties) -> int | None:
-    """The number of pieces: as given, else the sum of the quantities when every product has one and it is whole."""
-    if given.num_items is not None:
-        return given.num_items
-    quantities = [_number(content.quantity) for content in given.contents]
-    known = [quantity for quantity in quantities if quantity is not None]
+def _count_items(products: Sequence[_Content]) -> int | None:
+    """The number of pieces: the sum of the quantities when every product has one and it is whole."""
+    known = [product.quantity for product in products if product.quantity is not None]
     total = math.fsum(known)
-    return int(total) if known and len(known) == len(quantities) and total.is_integer() else None
+    return int(total) if known and len(known) == len(products) and total.is_integer() else None
 
 
 def _number(number: Decimal | None) -> float | None:
     """A number JSON can hold, whole ones without a fraction; zero is one, NaN and the infinite are none."""
-    value = float(number) if number is not None and not number.is_snan() else math.nan
-    if not math.isfinite(value):
+    if number is None or number.is_snan():
         return None
-    return int(value) if value.is_integer() and abs(value) < 2**53 else value
+    value = float(number)
+    if value.is_integer():
+        return int(value) if abs(value) < 2**53 else value
+    return value if math.isfinite(value) else None
 
 
 def _text(text: str | None) -> str | None:
