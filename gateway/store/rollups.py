@@ -68,8 +68,8 @@ class Tally:
     def count_event(self, row: Sequence[Any], what: str) -> None:
         """One event more of this kind. Shape: `row` is in the order of `sql.EVENT`; `what` is one of `_RECEIVED`."""
         store_id, _, pixel_code, event, _, _, source, _, _, received_ms = row[:10]
-        name = event if event in NAMES else "other"
-        self._flow[store_id, received_ms - received_ms % HOUR_MS, pixel_code, name, source, SLOT][what] += 1
+        hour_ms = received_ms - received_ms % HOUR_MS
+        self._flow[store_id, hour_ms, pixel_code, to_counted_name(event), source, SLOT][what] += 1
 
     def count_return(self, store_id: str, found_by: FoundBy, seen: Sighting) -> None:
         """A known visitor came back on another day, with their cookie or without."""
@@ -82,13 +82,19 @@ class Tally:
 
     def write(self, cursor: Cursor) -> None:
         """All of it is in the hours."""
-        _add(cursor, _ADD_FLOW, _RECEIVED, self._flow)
-        _add(cursor, _ADD_COOKIES, _RETURNED, self._cookies)
+        add_counts(cursor, _ADD_FLOW, _RECEIVED, self._flow)
+        add_counts(cursor, _ADD_COOKIES, _RETURNED, self._cookies)
 
 
-def _add(
+def to_counted_name(event: str) -> str:
+    """The name that an event is counted under."""
+    return event if event in NAMES else "other"
+
+
+def add_counts(
     cursor: Cursor, into: Insert, columns: Sequence[str], counts: Mapping[tuple[Any, ...], Mapping[str, int]]
 ) -> None:
+    """These counts are added to the rows of their keys, in the keys' order: two nodes never wait in a circle."""
     if counts:
         cursor.insert(into, [(*key, *(counts[key].get(name, 0) for name in columns)) for key in sorted(counts)])
 
