@@ -95,8 +95,8 @@ class Store:
         for start in range(0, limit, outbox.STEP):
             most = min(outbox.STEP, limit - start)
             claim = partial(outbox.claim, store_id=lane[0], pixel_code=lane[1], lease=lease, now_ms=now_ms, limit=most)
-            step = await self._writer.run(claim)
-            claimed += await self._apart(outbox.to_claimed, step)
+            step = await self._apart(outbox.to_claimed, await self._writer.run(claim))
+            claimed += step
             if len(step) < most:
                 break
         return claimed

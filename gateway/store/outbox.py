@@ -9,12 +9,18 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
-from gateway.store import rows, sql
+import msgspec
+from msgspec import Struct
+
+from gateway.model.event import Event
+from gateway.store import sql
 from gateway.store.endings import count_ends
 from gateway.store.receipt import Claimed, Settlement
 from gateway.store.rollups import count_failures
+from gateway.store.rows import with_ip
 from gateway.store.sql import Cursor
 
 LEASE_MS = 15_000
@@ -25,34 +31,43 @@ STEP = 250
 """Events claimed or settled in one transaction: a beacon that waits for it waits a few milliseconds."""
 
 
-def claim(
-    cursor: Cursor, store_id: str, pixel_code: str, lease: str, now_ms: int, limit: int
-) -> Sequence[Sequence[Any]]:
+def claim(cursor: Cursor, store_id: str, pixel_code: str, lease: str, now_ms: int, limit: int) -> str:
     """Up to `limit` due events of one pixel, the oldest first, leased under this name until now + 15 s.
 
-    Shape: rows for `to_claimed`, which takes longer than all the rest and need not keep the writer.
+    Shape: JSON for `to_claimed`, which takes longer than all the rest and need not keep the writer.
     """
     cursor.execute(sql.FIND_DUE, (store_id, pixel_code, now_ms, limit))
-    ids = _to_json(row[0] for row in cursor.fetchall())
+    ids = cursor.fetchone()[0]
+    if ids == "[]":
+        return "[]"
     cursor.execute(sql.CLAIM, (store_id, ids))
-    found = cursor.fetchall()
-    if found:
-        cursor.execute(sql.LEASE, (lease, now_ms + LEASE_MS, now_ms, store_id, ids))
-    return found
+    found = cursor.fetchone()[0]
+    cursor.execute(sql.LEASE, (lease, now_ms + LEASE_MS, now_ms, store_id, ids))
+    return f"[{found or ''}]"
 
 
-def to_claimed(found: Sequence[Sequence[Any]]) -> list[Claimed]:
-    """The events of these rows."""
+class _Row(Struct, frozen=True, gc=False, array_like=True):
+    """One event in the order of `sql.CLAIM`."""
+
+    due_ms: int
+    id: str
+    event: Event
+    ip: str | None
+    expires_ms: int
+    attempts: int
+    maybe_sent_ms: int | None
+    is_withdrawn: bool
+
+
+_decode = msgspec.json.Decoder(list[_Row]).decode
+_to_due_ms = attrgetter("due_ms")
+
+
+def to_claimed(found: str) -> list[Claimed]:
+    """The events that `claim` found, the oldest first."""
     return [
-        Claimed(
-            id=row[0],
-            event=rows.to_event(row[1], row[2]),
-            expires_ms=row[3],
-            attempts=row[4],
-            maybe_sent_ms=row[5],
-            is_withdrawn=rows.to_bool(row[6]) is False,
-        )
-        for row in found
+        Claimed(row.id, with_ip(row.event, row.ip), row.expires_ms, row.attempts, row.maybe_sent_ms, row.is_withdrawn)
+        for row in sorted(_decode(found), key=_to_due_ms)
     ]
 
 

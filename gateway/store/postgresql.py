@@ -57,7 +57,10 @@ _IN_OTHER_WORDS: Mapping[str, str] = {
         SELECT coalesce(json_agg(json_build_array(store_id, kind, digest, visitor_id, click_ms)), '[]')::text FROM links
         WHERE (store_id, kind, digest) IN (
             SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_array_elements(?::json))""",
-    sql.FIND_DUE: f"{sql.FIND_DUE} FOR UPDATE SKIP LOCKED",
+    sql.FIND_DUE: sql.FIND_DUE.replace("json_group_array(id)", "coalesce(json_agg(id), '[]')::text").replace(
+        "LIMIT ?", "LIMIT ? FOR UPDATE SKIP LOCKED"
+    ),
+    sql.CLAIM: sql.CLAIM.replace("group_concat", "string_agg"),
     sql.ADD_ATTEMPTS: sql.ADD_ATTEMPTS.replace("ON CONFLICT", "FOR KEY SHARE ON CONFLICT"),
 }
 """What is read to be changed is locked, visitors in one order on every node; what another node claims is passed by."""

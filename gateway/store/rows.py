@@ -81,5 +81,9 @@ def from_event(event: Event) -> tuple[str, str | None]:
 
 def to_event(body: str, ip: str | None) -> Event:
     """The event of a row."""
-    event = _decode(body)
+    return with_ip(_decode(body), ip)
+
+
+def with_ip(event: Event, ip: str | None) -> Event:
+    """The event with the address that is kept beside it."""
     return structs.replace(event, user=structs.replace(event.user, ip=ip)) if ip else event

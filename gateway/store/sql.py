@@ -94,17 +94,24 @@ MERGE_EVENT = """
 KEEP_WAITING = "UPDATE outbox SET due_ms = ? WHERE store_id = ? AND id = ? AND lease IS NULL"
 """Meets a row that nobody has claimed, and from then on nobody can until the merge is written."""
 
-FIND_DUE = "SELECT id FROM outbox WHERE store_id = ? AND pixel_code = ? AND due_ms <= ? ORDER BY due_ms LIMIT ?"
-"""One pixel's oldest due events. A leased event is due again when its lease ends, so a dead process frees its own."""
+FIND_DUE = """
+    SELECT json_group_array(id) FROM (
+        SELECT id FROM outbox WHERE store_id = ? AND pixel_code = ? AND due_ms <= ? ORDER BY due_ms LIMIT ?) AS due"""
+"""One pixel's oldest due events, as a JSON list. A leased one is due again when its lease ends, so a dead process frees
+its own."""
 
 CLAIM = """
-    SELECT o.id, e.body, e.ip, e.expires_ms, o.attempts, o.maybe_sent_ms, v.marketing
+    SELECT group_concat('[' || o.due_ms || ',"' || o.id || '",' || e.body || ',' || coalesce('"' || e.ip || '"', 'null') || ','
+        || e.expires_ms || ',' || o.attempts || ',' || coalesce(o.maybe_sent_ms || '', 'null') || ','
+        || CASE WHEN NOT v.marketing THEN 'true' ELSE 'false' END || ']', ',')
     FROM outbox o
     JOIN events e ON e.store_id = o.store_id AND e.id = o.id
     LEFT JOIN visitors v ON v.store_id = e.store_id AND v.id = e.visitor_id
-    WHERE o.store_id = ? AND o.id IN (SELECT value FROM json_each(?))
-    ORDER BY o.due_ms"""
-"""What is due, read after it was found: by then no other node can add a twin's words to it."""
+    WHERE o.store_id = ? AND o.id IN (SELECT value FROM json_each(?))"""
+"""What is due, read after it was found: by then no other node can add a twin's words to it.
+
+One JSON text, put together from parts that need no quoting: in one step of the driver, and decoded in one as well.
+"""
 
 LEASE = """
     UPDATE outbox SET lease = ?, due_ms = ?, attempts = attempts + 1, maybe_sent_ms = coalesce(maybe_sent_ms, ?)
