@@ -58,15 +58,12 @@ def find_token(tokens: Tokens, store_id: str, cookies: Cookies, companion: str |
 def find_anchors(tokens: Tokens, store_id: str, ids: BeaconIds, identity: Identity) -> tuple[Anchor, ...]:
     """Every way back that this beacon names, the most certain first."""
     said = (
-        (AnchorKind.FIRST, ids.first),
-        (AnchorKind.CART, to_bare_cart(ids.cart)),
-        (AnchorKind.CHECKOUT, ids.checkout),
-        (AnchorKind.CLIENT, ids.client),
-        (AnchorKind.CUSTOMER, ids.customer),
-        (AnchorKind.EMAIL, identity.email),
-        (AnchorKind.PHONE, identity.phone),
-    )
-    return tuple(anchor for kind, value in said if value for anchor in tokens.anchors(store_id, kind, value))
+        ids.first, to_bare_cart(ids.cart), ids.checkout, ids.client, ids.customer, identity.email, identity.phone
+    )  # fmt: skip
+    if not any(said):
+        return ()
+    pairs = zip(AnchorKind, said, strict=True)
+    return tuple(anchor for kind, value in pairs if value for anchor in tokens.anchors(store_id, kind, value))
 
 
 def to_bare_cart(token: str | None) -> str | None:

@@ -6,6 +6,7 @@ Each step returns its value or a reason to stop; dropping is a value, not an exc
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 
 from msgspec import Struct
 from uuid_utils import uuid7
@@ -26,6 +27,8 @@ from gateway.store.receipt import Queued
 _HOUR_MS = 3_600_000
 PIXEL_WINDOW_MS = 48 * _HOUR_MS - 60_000
 """How long after its Pixel twin an event may be sent (TikTok spec 5), less a minute for the request itself."""
+
+_MODES = {mode.value: mode for mode in ConsentMode}
 
 _WHOLE = frozenset({Dropped.BOT, Dropped.CONSENT})
 """Reasons to drop a beacon with all of its events; the others are found event by event."""
@@ -64,7 +67,7 @@ class Intake:
             return Received(dropped=Dropped.BOT)
         consent = read_consent(beacon, hit)
         token = find_token(self._tokens, settings.id, hit.cookies, beacon.ids.companion)
-        mode = ConsentMode(settings.consent)
+        mode = _MODES[settings.consent]
         if not is_allowed(mode, consent):
             return await self._refuse(beacon, hit, settings, consent, token)
         identity = read_identity(beacon.user, beacon.ids.customer)
@@ -97,7 +100,7 @@ class Intake:
             await self._store.record(
                 Receipt(
                     store_id=settings.id,
-                    mode=ConsentMode(settings.consent),
+                    mode=_MODES[settings.consent],
                     known_id=token.visitor_id if token else None,
                     new_id="",
                     may_create=False,
@@ -185,8 +188,8 @@ def latest_ms(occurred_ms: int, pixel: str | None, max_age_h: float) -> int:
 def to_properties(said: BeaconProperties) -> Properties:
     """The properties with ids as text and money as decimals, digit for digit as the page's JSON says."""
     return Properties(
-        contents=tuple(_to_content(content) for content in said.contents),
-        content_ids=tuple(str(one) for one in said.content_ids),
+        contents=tuple([_to_content(content) for content in said.contents]),
+        content_ids=tuple(map(str, said.content_ids)),
         content_type=said.content_type,
         currency=said.currency,
         value=_to_decimal(said.value),
@@ -211,10 +214,12 @@ def _to_content(said: BeaconContent) -> Content:
 
 
 def _to_text(value: str | int | None) -> str | None:
-    return None if value is None else str(value)
+    return str(value) if isinstance(value, int) else value
 
 
+@lru_cache(4096)
 def _to_decimal(value: float | None) -> Decimal | None:
+    """Cached, as a shop has few prices."""
     return None if value is None else Decimal(str(value))
 
 

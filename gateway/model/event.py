@@ -10,8 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, TypeVar
 
-import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 T = TypeVar("T", bound=Struct)
 
@@ -92,6 +91,10 @@ class User(Struct, frozen=True, gc=False, omit_defaults=True):
     locale: str | None = None
 
 
+NO_USER = User()
+"""What is known of somebody of whom nothing is."""
+
+
 class Event(Struct, frozen=True, gc=False):
     """Something that happened once on one store, whichever ways it is reported.
 
@@ -105,7 +108,7 @@ class Event(Struct, frozen=True, gc=False):
     received_ms: int
     source: Source
     page: Page
-    user: User = User()
+    user: User = NO_USER
     properties: Properties = Properties()
     pixel: PixelState | None = None
     limited_data_use: bool = False
@@ -119,7 +122,7 @@ def merge_events(stored: Event, twin: Event) -> Event:
     shop have both spoken: then there is nothing left to wait for. A Pixel copy that fired stays fired: the 48-hour rule
     (contract 4.4) hangs on it.
     """
-    return msgspec.structs.replace(
+    return structs.replace(
         stored,
         occurred_ms=min(stored.occurred_ms, twin.occurred_ms),
         user=fill(stored.user, twin.user),
@@ -131,21 +134,22 @@ def merge_events(stored: Event, twin: Event) -> Event:
     )
 
 
+_LISTS = frozenset({"email", "phone", "external_id"})
+
+
 def fill(first: T, second: T) -> T:
     """`first` with its empty fields taken from `second`; digest lists are joined, first's values leading."""
     news: dict[str, Any] = {}
-    for name in second.__struct_fields__:
-        theirs = getattr(second, name)
-        if theirs is None or theirs == ():
+    for name, mine, theirs in zip(
+        first.__struct_fields__, structs.astuple(first), structs.astuple(second), strict=True
+    ):
+        if theirs is None or theirs == () or mine == theirs:
             continue
-        mine = getattr(first, name)
         if mine is None or mine == ():
             news[name] = theirs
-        elif mine == theirs:
-            continue
-        elif name in ("email", "phone", "external_id"):
+        elif name in _LISTS:
             news[name] = tuple(dict.fromkeys(mine + theirs))
-    return msgspec.structs.replace(first, **news) if news else first
+    return structs.replace(first, **news) if news else first
 
 
 def _is_same_side(a: Event, b: Event) -> bool:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from gateway.model.consent import ConsentMode
 from gateway.model.conversion import OrderFacts, Reason, Reversal
-from gateway.model.event import Event, User
+from gateway.model.event import NO_USER, Event, User
 from gateway.model.outcome import Dropped, Fate
 from gateway.model.visitor import Sighting, Visitor
 
@@ -93,7 +93,7 @@ class Receipt(Struct, frozen=True, gc=False):
     events: tuple[Queued, ...] = ()
     may_create: bool = True
     is_browserless: bool = False
-    fallback: User = User()
+    fallback: User = NO_USER
     hold_unknown_ms: int = 0
     webhook: WebhookNote | None = None
     order: OrderNote | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
@@ -16,12 +17,12 @@ from msgspec import Struct, structs
 from uuid_utils import uuid7
 
 from gateway.model.conversion import Reason
-from gateway.model.event import Event, User, fill, merge_events
+from gateway.model.event import NO_USER, Event, User, fill, merge_events
 from gateway.model.names import INITIATE_CHECKOUT
 from gateway.model.visitor import Visitor
 from gateway.store import checkout_twins, ledger, rows, sql
 from gateway.store.database import TryAgain
-from gateway.store.receipt import Queued, Receipt, Recorded
+from gateway.store.receipt import FoundBy, Queued, Receipt, Recorded
 from gateway.store.rollups import Tally
 from gateway.store.sql import Cursor
 from gateway.store.traits import Marks, mark, merge_marks
@@ -45,7 +46,7 @@ def record_all(cursor: Cursor, receipts: Sequence[Receipt]) -> list[Recorded]:
 
 def _may_lean(receipt: Receipt) -> bool:
     """A webhook leans on what browsers said, and one start of a checkout on another that has another id."""
-    return receipt.is_browserless or any(queued.event.event == INITIATE_CHECKOUT for queued in receipt.events)
+    return receipt.is_browserless or INITIATE_CHECKOUT in [queued.event.event for queued in receipt.events]
 
 
 def _record(cursor: Cursor, receipts: Sequence[Receipt], tally: Tally) -> list[Recorded]:
@@ -99,14 +100,18 @@ def _queue_events(cursor: Cursor, receipts: Sequence[Receipt], found: list[Recor
     if not drafts and not over:
         return found
     twins = _add_events(cursor, drafts)
-    twin_ids = {draft.row[1] for draft in twins}
-    fresh = [draft for draft in drafts if draft.queued.fate is None and draft.row[1] not in twin_ids]
+    kept = drafts
+    if twins:
+        twin_ids = {draft.row[1] for draft in twins}
+        kept = [draft for draft in drafts if draft.row[1] not in twin_ids]
+    fresh = [draft for draft in kept if draft.queued.fate is None]
     if fresh:
         cursor.insert(sql.ADD_OUTBOX, [_outbox_row(draft) for draft in fresh])
     late = over + [draft for draft in twins if not _absorb_twin(cursor, draft)]
-    queued_of, late_of = (Counter(draft.position for draft in some) for some in (fresh, late))
-    _count_drafts(tally, [draft for draft in drafts if draft.row[1] not in twin_ids], twins, late)
-    duplicates_of = Counter(draft.position for draft in over + twins)
+    _count_drafts(tally, kept, twins, late)
+    queued_of, duplicates_of, late_of = (
+        Counter([draft.position for draft in some]) for some in (fresh, over + twins, late)
+    )
     return [
         structs.replace(recorded, queued=queued_of[i], duplicates=duplicates_of[i], late=late_of[i])
         for i, recorded in enumerate(found)
@@ -115,11 +120,11 @@ def _queue_events(cursor: Cursor, receipts: Sequence[Receipt], found: list[Recor
 
 def _count_drafts(tally: Tally, kept: Sequence[_Draft], twins: Sequence[_Draft], late: Sequence[_Draft]) -> None:
     """What came is counted; what has its fate already, by that as well."""
-    late_ids = {draft.row[1] for draft in late}
     for draft in kept:
         tally.count_event(draft.row, "received")
         if draft.queued.fate:
             tally.count_event(draft.row, draft.queued.fate)
+    late_ids = {draft.row[1] for draft in late}
     for draft in twins:
         if draft.row[1] not in late_ids:
             tally.count_event(draft.row, "merged")
@@ -129,18 +134,19 @@ def _count_drafts(tally: Tally, kept: Sequence[_Draft], twins: Sequence[_Draft],
 
 def _draft_events(cursor: Cursor, receipts: Sequence[Receipt], found: Sequence[Recorded]) -> Iterator[_Draft]:
     for position, (receipt, recorded) in enumerate(zip(receipts, found, strict=True)):
-        if recorded.visitor:
-            for queued in receipt.events:
-                event = _with_known(queued.event, recorded.visitor, recorded.kin, receipt.fallback)
-                if receipt.hold_unknown_ms and not recorded.visitor.user_agent:
-                    event = structs.replace(event, hold_until_ms=event.received_ms + receipt.hold_unknown_ms)
-                if event.event == INITIATE_CHECKOUT:
-                    event = checkout_twins.agree(
-                        cursor, receipt.store_id, queued.pixel_code, recorded.visitor.id, event
-                    )
-                marks = mark(event, recorded.visitor)
-                row = _event_row(receipt.store_id, queued, event, marks, recorded)
-                yield _Draft(position, queued, event, marks, row)
+        visitor = recorded.visitor
+        if visitor is None or not receipt.events:
+            continue
+        known = _Known(visitor, recorded.kin, receipt.fallback)
+        for queued in receipt.events:
+            event = known.put_into(queued.event)
+            if receipt.hold_unknown_ms and not visitor.user_agent:
+                event = structs.replace(event, hold_until_ms=event.received_ms + receipt.hold_unknown_ms)
+            if event.event == INITIATE_CHECKOUT:
+                event = checkout_twins.agree(cursor, receipt.store_id, queued.pixel_code, visitor.id, event)
+            marks = mark(event, visitor)
+            row = _event_row(receipt.store_id, queued, event, marks, visitor, recorded.found_by)
+            yield _Draft(position, queued, event, marks, row)
 
 
 def _part_over(cursor: Cursor, drafts: Iterable[_Draft]) -> tuple[list[_Draft], list[_Draft]]:
@@ -148,25 +154,37 @@ def _part_over(cursor: Cursor, drafts: Iterable[_Draft]) -> tuple[list[_Draft], 
     told: list[_Draft] = []
     over: list[_Draft] = []
     for draft in drafts:
-        store_id, *_, visitor_id = draft.row[:6]
-        is_told = ledger.note_purchase(cursor, store_id, draft.event, visitor_id)
+        store_id, visitor_id = draft.row[0], draft.row[5]
+        is_told = draft.event.event != "Purchase" or ledger.note_purchase(cursor, store_id, draft.event, visitor_id)
         (told if is_told else over).append(draft)
     return told, over
 
 
-def _with_known(event: Event, visitor: Visitor, kin: Visitor | None, fallback: User) -> Event:
-    """The event with the match keys known of its visitor, and of the same person elsewhere, filled in.
+class _Known:
+    """What one receipt's events can be told of their person: the visitor, and the same person elsewhere.
 
     The other device's address and browser are not where it happened. Who does not want their data sold is heard too.
     """
-    user = fill(event.user, _match_keys(visitor))
-    if kin:
-        user = fill(user, structs.replace(_match_keys(kin), ip=None, user_agent=None))
-    user = fill(user, fallback)
-    if not user.external_id:
-        user = structs.replace(user, external_id=(hashlib.sha256(visitor.id.encode()).hexdigest(),))
-    refuses_sale = visitor.consent is not None and visitor.consent.sale_of_data is False
-    return structs.replace(event, user=user, limited_data_use=event.limited_data_use or refuses_sale)
+
+    __slots__ = ("_refuses_sale", "_user", "_user_with_id")
+
+    def __init__(self, visitor: Visitor, kin: Visitor | None, fallback: User) -> None:
+        user = _match_keys(visitor)
+        if kin:
+            user = fill(user, structs.replace(_match_keys(kin), ip=None, user_agent=None))
+        self._user = user = fill(user, fallback) if fallback is not NO_USER else user
+        self._user_with_id = user if user.external_id else structs.replace(user, external_id=(_stand_in(visitor.id),))
+        self._refuses_sale = visitor.consent is not None and visitor.consent.sale_of_data is False
+
+    def put_into(self, event: Event) -> Event:
+        """The event with its empty match keys filled in; its visitor stands in where nobody else is named."""
+        user = fill(event.user, self._user if event.user.external_id else self._user_with_id)
+        return structs.replace(event, user=user, limited_data_use=event.limited_data_use or self._refuses_sale)
+
+
+@lru_cache(4096)
+def _stand_in(visitor_id: str) -> str:
+    return hashlib.sha256(visitor_id.encode()).hexdigest()
 
 
 def _match_keys(visitor: Visitor) -> User:
@@ -182,16 +200,16 @@ def _match_keys(visitor: Visitor) -> User:
     )
 
 
-def _event_row(store_id: str, queued: Queued, event: Event, marks: Marks, recorded: Recorded) -> tuple[Any, ...]:
+def _event_row(
+    store_id: str, queued: Queued, event: Event, marks: Marks, visitor: Visitor, found_by: FoundBy | None
+) -> tuple[Any, ...]:
     body, ip = rows.from_event(event)
     settled_ms = event.received_ms if queued.fate else None
-    visitor = recorded.visitor
-    assert visitor is not None  # noqa: S101 - without a visitor nothing is drafted
     consent_source = (visitor.consent.source or "") if visitor.consent else None
     return (
         store_id, uuid7().hex, queued.pixel_code, event.event, event.event_id, visitor.id, event.source, event.pixel,
         event.occurred_ms, event.received_ms, queued.expires_ms, 0, ip, body, queued.fate, queued.reason, settled_ms,
-        *marks.to_row(), None, recorded.found_by, consent_source,
+        *marks.to_row(), None, found_by, consent_source,
     )  # fmt: skip
 
 

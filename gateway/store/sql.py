@@ -101,9 +101,10 @@ FIND_DUE = """
 its own."""
 
 CLAIM = """
-    SELECT group_concat('[' || o.due_ms || ',"' || o.id || '",' || e.body || ',' || coalesce('"' || e.ip || '"', 'null') || ','
-        || e.expires_ms || ',' || o.attempts || ',' || coalesce(o.maybe_sent_ms || '', 'null') || ','
-        || CASE WHEN NOT v.marketing THEN 'true' ELSE 'false' END || ']', ',')
+    SELECT group_concat('[' || o.due_ms || ',"' || o.id || '",' || e.body
+        || ',' || coalesce('"' || e.ip || '"', 'null') || ',' || e.expires_ms || ',' || o.attempts
+        || ',' || coalesce(o.maybe_sent_ms || '', 'null')
+        || ',' || CASE WHEN NOT v.marketing THEN 'true' ELSE 'false' END || ']', ',')
     FROM outbox o
     JOIN events e ON e.store_id = o.store_id AND e.id = o.id
     LEFT JOIN visitors v ON v.store_id = e.store_id AND v.id = e.visitor_id

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 
 from msgspec import Struct
@@ -109,9 +110,13 @@ def to_e4(value: Decimal) -> int:
 
 
 def _find_keys(event: Event) -> int:
-    user = event.user
-    traits = BROWSER if event.source in (Source.BEACON, Source.PIXEL) else 0
-    for name in KEYS:
-        if getattr(user, name):
-            traits |= BITS[name]
+    traits = BROWSER if event.source in _OF_BROWSERS else 0
+    for value, bit in zip(_get_keys(event.user), _KEY_BITS, strict=True):
+        if value:
+            traits |= bit
     return traits
+
+
+_OF_BROWSERS = frozenset({Source.BEACON, Source.PIXEL})
+_get_keys = attrgetter(*KEYS)
+_KEY_BITS = tuple(BITS[name] for name in KEYS)

@@ -11,7 +11,8 @@ from gateway.errors import GatewayError, RequestError, StoreUnavailable, TooMany
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
+Header = tuple[bytes, bytes]
+Headers = list[Header]
 
 RETRY_AFTER_S = 2
 """When to try again after a 503: the snippet and Shopify both honour it."""

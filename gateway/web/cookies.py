@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from gateway.intake.identify import Cookies
 from gateway.intake.receive import Received
 from gateway.intake.tokens import Tokens, VisitorToken
 from gateway.settings import StoreSettings
-from gateway.web.answers import Headers
+from gateway.web.answers import Header, Headers
 
 VISITOR, COMPANION, TTCLID, TTP = "_tgv", "_tgc", "ttclid", "_ttp"
 DAY_S = 86_400
+_USUAL_BYTES = 1024
 _OURS = re.compile(rf"(?:^|;)\s*({VISITOR}|{COMPANION}|{TTCLID}|{TTP})=([^;]*)")
 
 
@@ -21,28 +23,46 @@ def read_cookies(header: bytes) -> Cookies:
 
     Source: RFC 6265, section 5.4: cookies with longer paths are listed first. Values of ours are never quoted.
     """
+    return _read_usual(header) if len(header) <= _USUAL_BYTES else _read(header)
+
+
+def _read(header: bytes) -> Cookies:
     found: dict[str, str] = {}
     for name, value in _OURS.findall(header.decode("latin-1")):
         found.setdefault(name, value.strip())
     return Cookies(found.get(VISITOR), found.get(COMPANION), found.get(TTCLID), found.get(TTP))
 
 
-def set_cookies(received: Received, tokens: Tokens, settings: StoreSettings) -> Headers:
+_read_usual = lru_cache(1024)(_read)
+"""A page sends several beacons with the same cookies."""
+
+
+def set_cookies(received: Received, tokens: Tokens, settings: StoreSettings) -> Sequence[Header]:
     """The Set-Cookie headers that renew this visitor's cookies."""
     visitor = received.visitor
     if visitor is None:
-        return []
-    token = VisitorToken(visitor.id, received.first_ms)
-    domain = f"; Domain={settings.cookie_domain}"
+        return ()
+    ttclid = visitor.click.ttclid if visitor.click else None
+    return _build(tokens, settings.id, settings.cookie_domain, visitor.id, received.first_ms, ttclid, visitor.ttp)
+
+
+@lru_cache(4096)
+def _build(
+    tokens: Tokens, store_id: str, cookie_domain: str, visitor_id: str, first_ms: int, ttclid: str | None,
+    ttp: str | None,
+) -> tuple[Header, ...]:  # fmt: skip
+    """Cached, as signing is dear and a visitor's cookies seldom change."""
+    domain = f"; Domain={cookie_domain}"
+    visitor = tokens.sign_visitor(store_id, VisitorToken(visitor_id, first_ms))
     headers = [
-        _set(VISITOR, tokens.sign_visitor(settings.id, token), 400, "; HttpOnly"),
-        _set(COMPANION, tokens.sign_companion(settings.id, visitor.id), 400, domain),
+        _set(VISITOR, visitor, 400, "; HttpOnly"),
+        _set(COMPANION, tokens.sign_companion(store_id, visitor_id), 400, domain),
     ]
-    if visitor.click:
-        headers.append(_set(TTCLID, visitor.click.ttclid, 90, domain))
-    if visitor.ttp:
-        headers.append(_set(TTP, visitor.ttp, 395, domain))
-    return headers
+    if ttclid:
+        headers.append(_set(TTCLID, ttclid, 90, domain))
+    if ttp:
+        headers.append(_set(TTP, ttp, 395, domain))
+    return tuple(headers)
 
 
 def clear_cookies(settings: StoreSettings) -> Headers:
@@ -52,7 +72,6 @@ def clear_cookies(settings: StoreSettings) -> Headers:
     return [_set(name, "", 0, scope) for name, scope in scopes]
 
 
-@lru_cache(4096)
-def _set(name: str, value: str, days: int, scope: str) -> tuple[bytes, bytes]:
+def _set(name: str, value: str, days: int, scope: str) -> Header:
     cookie = f"{name}={value}; Max-Age={days * DAY_S}; Path=/{scope}; Secure; SameSite=Lax"
     return (b"set-cookie", cookie.encode("latin-1"))
