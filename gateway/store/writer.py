@@ -40,6 +40,10 @@ BUSY = 4
 MOST_WAIT_S = 0.02
 """For an event loop that is busy with something else."""
 
+QUIET_ROUNDS = 4
+"""Rounds of the event loop that bring nothing new, after which all that waited has been read: what one round reads off
+the connections is handed in by the next."""
+
 TRIES = 4
 """How often a transaction that may work at once the next time is begun: two nodes that meet twice are rare."""
 
@@ -122,19 +126,21 @@ class Writer:
         """The event loop has read all that was waiting for it: under load, many a beacon more for the next commit.
 
         A commit costs much the same however much is in it, and while it is made, the loop and this thread fight for the
-        interpreter. An idle writer never waits; a busy one for rounds of the loop, as long as each brings something.
+        interpreter. An idle writer never waits; a busy one for rounds of the loop, until some bring nothing.
         """
         assert self._loop is not None  # noqa: S101 - start() came before any job
         arrived = threading.Event()
         with contextlib.suppress(RuntimeError):  # the loop has closed
-            self._loop.call_soon_threadsafe(self._watch, -1, time.monotonic() + MOST_WAIT_S, arrived)
+            self._loop.call_soon_threadsafe(self._watch, -1, QUIET_ROUNDS, time.monotonic() + MOST_WAIT_S, arrived)
             arrived.wait(MOST_WAIT_S)
 
-    def _watch(self, waiting: int, until_s: float, arrived: threading.Event) -> None:
+    def _watch(self, seen: int, quiet_rounds: int, until_s: float, arrived: threading.Event) -> None:
         """Runs on the loop, once a round: so the writer is woken once, however many rounds that takes."""
         assert self._loop is not None  # noqa: S101 - only the loop calls it
-        if self._jobs.qsize() > waiting and time.monotonic() < until_s:
-            self._loop.call_soon(self._watch, self._jobs.qsize(), until_s, arrived)
+        waiting = self._jobs.qsize()
+        quiet_rounds = QUIET_ROUNDS if waiting > seen else quiet_rounds - 1
+        if quiet_rounds and time.monotonic() < until_s:
+            self._loop.call_soon(self._watch, waiting, quiet_rounds, until_s, arrived)
         else:
             arrived.set()
 
