@@ -18,6 +18,10 @@ Source: TikTok spec 5, read 2026-09: what arrives more than 48 hours after its t
 """
 
 
+_FATES = {Verdict.ACCEPTED: Fate.ACCEPTED, Verdict.REJECT: Fate.REJECTED}
+"""What ends an event's way; after any other verdict it is sent again."""
+
+
 def screen(claimed: Claimed, now_ms: int) -> Settlement | None:
     """Why this event must not be sent now, as its settlement; None when it may go."""
     fate, reason = _judge(claimed, now_ms)
@@ -58,8 +62,11 @@ def after_answer(
     claimed: Claimed, answer: Answer, sent_ms: int, now_ms: int, due_ms: int, *, is_test: bool = False
 ) -> Settlement:
     """The settlement of one event of an answered request; REJECT is for an event that was alone in its request."""
-    fate = {Verdict.ACCEPTED: Fate.ACCEPTED, Verdict.REJECT: Fate.REJECTED}.get(answer.verdict)
-    reasons = {Fate.ACCEPTED: AS_A_TEST if is_test else None, Fate.REJECTED: answer.message}
+    fate, reason = _FATES.get(answer.verdict), None
+    if fate is Fate.REJECTED:
+        reason = answer.message
+    elif fate and is_test:
+        reason = AS_A_TEST
     maybe_sent_ms = claimed.maybe_sent_ms
     if not answer.is_known and maybe_sent_ms is None:
         maybe_sent_ms = sent_ms
@@ -67,7 +74,7 @@ def after_answer(
         id=claimed.id,
         at_ms=now_ms,
         fate=fate,
-        reason=reasons.get(fate) if fate else None,
+        reason=reason,
         due_ms=due_ms,
         attempts=claimed.attempts + (answer.verdict is Verdict.RETRY),
         maybe_sent_ms=maybe_sent_ms,

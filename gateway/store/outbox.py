@@ -6,7 +6,6 @@ without a settlement means that its process died, and nobody knows whether TikTo
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
@@ -87,11 +86,11 @@ def settle(cursor: Cursor, store_id: str, lease: str, settlements: Sequence[Sett
     tries: defaultdict[tuple[Any, ...], list[str]] = defaultdict(list)
     for one in settlements:
         if one.fate:
-            ends[one.fate, one.reason, one.at_ms, one.maybe_sent_ms].append(one.id)
+            ends[_to_end(one)].append(one.id)
         else:
-            backs[one.due_ms, one.attempts, one.maybe_sent_ms].append(one.id)
+            backs[_to_back(one)].append(one.id)
         if one.verdict:
-            tries[one.at_ms, one.verdict, one.http_status, one.code, one.message, one.request_id].append(one.id)
+            tries[_to_try(one)].append(one.id)
     for end, ended in ends.items():
         ids = _to_json(ended)
         count_ends(cursor, store_id, ids, end[0], end[2])
@@ -104,8 +103,13 @@ def settle(cursor: Cursor, store_id: str, lease: str, settlements: Sequence[Sett
     count_failures(cursor, store_id, settlements)
 
 
+_to_end = attrgetter("fate", "reason", "at_ms", "maybe_sent_ms")
+_to_back = attrgetter("due_ms", "attempts", "maybe_sent_ms")
+_to_try = attrgetter("at_ms", "verdict", "http_status", "code", "message", "request_id")
+
+
 def _to_json(ids: Iterable[str]) -> str:
-    return json.dumps(list(ids))
+    return msgspec.json.encode(list(ids)).decode()
 
 
 def free_leases(cursor: Cursor, now_ms: int) -> None:

@@ -15,6 +15,7 @@ from gateway.model.visitor import Click, Identity, Visitor
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Event).decode
+_LANDINGS = {landing.value: landing for landing in Landing}
 
 
 def from_visitor(store_id: str, visitor: Visitor) -> tuple[Any, ...]:
@@ -56,7 +57,7 @@ def to_visitor(row: Sequence[Any]) -> Visitor:
         consent=_to_consent(*consent),
         ip=ip,
         user_agent=agent,
-        landing=Landing(landing) if landing else None,
+        landing=_LANDINGS[landing] if landing else None,
         cookie_ms=day,
     )
 

@@ -5,10 +5,10 @@ Called by `gateway.store.record`. A visitor looked up once is kept, so that rece
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
 from msgspec import structs
 
 from gateway.model.consent import is_allowed
@@ -60,8 +60,8 @@ class Visitors:
                 self._links[store_id, kind, digest] = (link[0], link[1])
 
     def _find_all(self, statement: str, keys: Iterable[tuple[str, ...]]) -> list[Any]:
-        self._cursor.execute(statement, (json.dumps(list(keys)),))
-        found: list[Any] = json.loads(self._cursor.fetchone()[0])
+        self._cursor.execute(statement, (msgspec.json.encode(list(keys)).decode(),))
+        found: list[Any] = msgspec.json.decode(self._cursor.fetchone()[0])
         return found
 
     def take(self, receipt: Receipt) -> Recorded:
