@@ -28,7 +28,6 @@ static: .venv/dev
 	$(BIN)/python -m tests.minified
 
 bench: .venv/dev
-	$(BIN)/python -m bench.webhooks
 	$(BIN)/python -m bench
 
 soak: .venv/dev

@@ -12,9 +12,8 @@ import traceback
 from importlib import import_module
 
 from bench.load import find_wrk
-from bench.table import progress, publish
-
-MEASURES = ("ingest", "postgresql", "drain", "full", "journey", "start", "dashboard")
+from bench.processes import step_aside
+from bench.table import MEASURES, progress, publish
 
 
 def main() -> None:
@@ -26,6 +25,7 @@ def main() -> None:
     if unknown := set(said.names) - set(MEASURES):
         parser.error(f"no such measure: {', '.join(sorted(unknown))}")
     find_wrk()
+    step_aside()
     started_s = time.monotonic()
     results = [run(name, quick=said.quick) for name in said.names or MEASURES]
     progress(f"{sum(results)} of {len(results)} measures met their targets in {time.monotonic() - started_s:.0f} s")

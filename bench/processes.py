@@ -20,6 +20,11 @@ SERVER_CORE, CLIENT_CORE = _cores[0], _cores[-1]
 """What is measured has a core for itself; whoever loads it, and all that it talks to, shares the other."""
 
 
+def step_aside() -> None:
+    """This process keeps to the client's core, and so do its threads from now on."""
+    os.sched_setaffinity(0, {CLIENT_CORE})
+
+
 class Process:
     """A child process pinned to one core."""
 
