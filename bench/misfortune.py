@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import resource
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from bench.processes import SERVER_CORE, Process, wait_for
+from bench.processes import HTTP, SERVER_CORE, Process, wait_for
 from bench.site import find_port, write_config
 from gateway.demo.fake_tiktok import FakeTikTok, Mood
 
@@ -34,11 +35,15 @@ SLOW_MOODS = {
 
 
 class Gateway:
-    """One installation through all its lives. `life` is the number of the present one."""
+    """One installation through all its lives.
+
+    `life` is the number of the present one. `failures`: requests that a defect ended with a 500, as counted by itself.
+    """
 
     def __init__(self, folder: Path, tiktok: str) -> None:
         self.port = find_port()
         self.life = 0
+        self.failures = 0
         self.database = folder / "gateway.db"
         self._config = write_config(folder, self.port, tiktok)
         self._log = folder / "gateway.log"
@@ -60,7 +65,18 @@ class Gateway:
         """Stopped in order, and started again."""
         await self._live_again(self.process.stop)
 
+    async def note_failures(self) -> None:
+        """What this life has counted is in `failures`: it is asked once, at its end."""
+        answer = await asyncio.to_thread(HTTP.get, f"http://127.0.0.1:{self.port}/metrics", timeout=30)
+        self.failures += int(float(re.findall(r"(?m)^tag_gateway_failures_total (.+)$", answer.text)[0]))
+
+    def list_defects(self) -> list[str]:
+        """The lines of its log that tell of an exception which nobody had expected."""
+        lines = self._log.read_text().splitlines()
+        return [line for line in lines if '"exception": ' in line or line.startswith("Traceback")]
+
     async def _live_again(self, end: Callable[[], None]) -> None:
+        await self.note_failures()
         await asyncio.to_thread(end)
         self.life += 1
         self.process = self._begin()

@@ -6,13 +6,17 @@ import asyncio
 import contextlib
 import json
 import random
+import time
 from typing import Any
 
 from uuid_utils import uuid7
 
 from bench.site import HOST, ORIGIN, USER_AGENT, build_beacon
 
-BROWSERS = 32
+BROWSERS = 64
+CATCH_UP_S = 5.0
+"""How much of what it could not send a browser makes up for; what is older is given up, as people go away."""
+
 AGAIN_S = 0.2
 """How long a browser waits before it sends again what was not acknowledged."""
 
@@ -21,11 +25,21 @@ WITHDRAW = 1 / 100
 """The share of visitors who take their consent back at once: what has not left by then ends in the ledger."""
 
 
+def plan(due_s: float, now_s: float, pause_s: float) -> float:
+    """When the next beacon is due, so long after the last one was: however late that was answered, up to a limit."""
+    return max(due_s, now_s - CATCH_UP_S) + pause_s
+
+
 class Shoppers:
-    """So many beacons a second from all browsers together. `acknowledged`: the ids of events answered with 204."""
+    """So many beacons a second from all browsers together.
+
+    `acknowledged`: the ids of events answered with 204. `withdrawn`: of these, those of visitors who then took their
+    consent back.
+    """
 
     def __init__(self, port: int, rate: float, chance: random.Random) -> None:
         self.acknowledged: set[str] = set()
+        self.withdrawn: set[str] = set()
         self.refused = 0
         """Beacons that had to be sent again."""
         self._port = port
@@ -44,8 +58,11 @@ class Shoppers:
         self._is_over.set()
 
     async def _browse(self) -> None:
-        connection = _Connection(self._port)
-        while not await self._rest(self._chance.expovariate(1 / self._pause_s)):
+        connection, due_s = _Connection(self._port), time.monotonic()
+        while True:
+            due_s = plan(due_s, time.monotonic(), self._chance.expovariate(1 / self._pause_s))
+            if await self._rest(due_s - time.monotonic()):
+                break
             event_id, person = str(uuid7()), f"soak-{self._chance.randrange(5000)}"
             withdraws = self._chance.random() < WITHDRAW
             person = f"{person}-{event_id}" if withdraws else person
@@ -53,6 +70,7 @@ class Shoppers:
             self.acknowledged.add(event_id)
             if withdraws:
                 await self._insist(connection, build_beacon(first=person, consent={"marketing": False}))
+                self.withdrawn.add(event_id)
         connection.close()
 
     async def _insist(self, connection: _Connection, beacon: dict[str, Any]) -> None:
