@@ -30,7 +30,7 @@ def make_models(folder: Path) -> None:
         post_beacon(gateway, build_beacon("model", first="model", ids={"first": "model", "cart": "model"}))
 
 
-def fill(database: Path, *, visitors: int = 0, events: int = 0, due_ms: int = 0) -> None:
+def fill(database: Path, *, visitors: int = 0, events: int = 0) -> None:
     """So many visitors, each with an anchor, and so many waiting events are there beside the models."""
     with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as connection:
         cursor = connection.cursor()
@@ -39,9 +39,17 @@ def fill(database: Path, *, visitors: int = 0, events: int = 0, due_ms: int = 0)
             if start < visitors:
                 add_visitors(cursor, start, min(start + CHUNK, visitors))
             if start < events:
-                add_events(cursor, start, min(start + CHUNK, events), due_ms)
+                add_events(cursor, start, min(start + CHUNK, events))
             cursor.execute("COMMIT")
         cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def count_settled(database: Path) -> int:
+    """How many of the copies have met their fate: their ids stand before their model's, and all others behind it."""
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        statement = f"SELECT count(*) FROM events WHERE fate IS NOT NULL AND id < (SELECT id FROM {_EVENT})"
+        [count] = connection.execute(statement).fetchone()
+    return int(count)
 
 
 def add_visitors(cursor: Cursor, start: int, end: int) -> None:
@@ -53,8 +61,8 @@ def add_visitors(cursor: Cursor, start: int, end: int) -> None:
     _copy(cursor, "links", LINK, link, f"links WHERE kind = 'cart' AND {of_model.format('visitor_id')}", start, end)
 
 
-def add_events(cursor: Cursor, start: int, end: int, due_ms: int = 0) -> None:
-    """The events of these numbers wait to be sent, from `due_ms` on; each is of one visitor of its own."""
+def add_events(cursor: Cursor, start: int, end: int) -> None:
+    """The events of these numbers wait to be sent, and are due; each is of one visitor of its own."""
     number = "printf('%012x-%012x', n, n)"
     event = {
         "id": _ID.format("id"),
@@ -63,7 +71,7 @@ def add_events(cursor: Cursor, start: int, end: int, due_ms: int = 0) -> None:
         "body": f"replace(body, '\"model\"', '\"' || {number} || '\"')",
     }
     _copy(cursor, "events", EVENT, event, _EVENT, start, end)
-    waiting = {"id": _ID.format("id"), "due_ms": str(due_ms), "attempts": "0", "lease": "NULL", "maybe_sent_ms": "NULL"}
+    waiting = {"id": _ID.format("id"), "due_ms": "0", "attempts": "0", "lease": "NULL", "maybe_sent_ms": "NULL"}
     _copy(cursor, "outbox", OUTBOX, waiting, _EVENT, start, end)
 
 

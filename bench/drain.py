@@ -15,12 +15,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from bench.backlog import add_events, make_models
+from bench.backlog import add_events, add_visitors, make_models
 from bench.processes import SERVER_CORE
 from bench.site import STORE, running_tiktok, write_config
 from bench.table import Measured, Plot, Row, progress, run_alone
@@ -88,7 +89,8 @@ def report(backlogs: Sequence[Drained], fake_us: float) -> Measured:
     smallest, largest = sizes[0], sizes[-1]
     rate, cpu_us = rates[largest], median(one.cpu_us for one in backlogs if one.events == largest)
     spread = 1 - min(rates.values()) / max(rates.values())
-    told = ", ".join(f"{size:,}: {rate:,.0f}" for size, rate in rates.items())
+    times = Counter(one.events for one in backlogs)
+    told = ", ".join(f"{size:,} ({times[size]}x): {rate:,.0f}" for size, rate in rates.items())
     peak_mb = max(one.peak_mb for one in backlogs)
     rows = [
         Row(f"drain of {largest:,} events to the fake TikTok", f"{rate:,.0f} events/s", f"≥ {RATE:,}", rate >= RATE),
@@ -126,9 +128,11 @@ async def deliver(config: Path, sizes: Sequence[int]) -> None:
 
 
 async def add_backlog(store: Store, start: int, end: int) -> None:
-    """The events of these numbers wait."""
+    """The events of these numbers wait, each with its visitor, whose consent every claim looks up."""
     for first in range(start, end, CHUNK):
-        await store.run(lambda cursor, first=first: add_events(cursor, first, min(first + CHUNK, end)))
+        last = min(first + CHUNK, end)
+        await store.run(lambda cursor, first=first, last=last: add_visitors(cursor, first, last))
+        await store.run(lambda cursor, first=first, last=last: add_events(cursor, first, last))
 
 
 async def drain(settings: Settings, store: Store, client: TikTokClient, size: int) -> Drained:

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from bench.backlog import fill, make_models, write_cookies
+from bench.backlog import count_settled, fill, make_models, write_cookies
 from bench.load import Burst, find_wrk, fire
 from bench.site import Server, running_gateway, running_tiktok
 from bench.table import Measured, Plot, Row, progress, run_alone
@@ -47,19 +47,28 @@ def measure(quick: bool) -> Measured:
         size_mb = (full / "gateway.db").stat().st_size / 1e6
         progress(f"{count:,} visitors and {count:,} waiting events: {size_mb:,.0f} MB")
         tiktok = stack.enter_context(running_tiktok(folder))
+        put_off(full, time.time_ns() // 1_000_000 + WAIT_MS)
         with running_gateway(empty, tiktok.url) as first, running_gateway(full, tiktok.url) as second:
             taken = [take_turn(first, second, cookies, seconds) for _ in range(turns)]
             waiting_mb = second.process.peak_mb
+        if left := count_settled(full / "gateway.db"):
+            raise RuntimeError(f"{left:,} events of the backlog came due during the turns, which took too long")
         leaving_mb = measure_leaving(full, tiktok, cookies[1], seconds * 5)
     return report(taken, count, size_mb, waiting_mb, leaving_mb)
 
 
 def prepare(folder: Path, visitors: int, events: int) -> Path:
-    """The installation has so many visitors, and events that wait for the next try; the cookies of some visitors."""
+    """The installation has so many visitors and waiting events; the cookies of some visitors."""
     make_models(folder)
     database = folder / "gateway.db"
-    fill(database, visitors=visitors, events=events, due_ms=time.time_ns() // 1_000_000 + WAIT_MS)
+    fill(database, visitors=visitors, events=events)
     return write_cookies(database, folder / "cookies", range(0, visitors, visitors // COOKIES))
+
+
+def put_off(folder: Path, due_ms: int) -> None:
+    """Everything that waits is due at this time. No gateway runs."""
+    with contextlib.closing(sqlite3.connect(folder / "gateway.db")) as connection, connection:
+        connection.execute("UPDATE outbox SET due_ms = ?", (due_ms,))
 
 
 def take_turn(empty: Server, full: Server, cookies: Sequence[Path], seconds: float) -> Turn:
@@ -79,8 +88,7 @@ def take_turn(empty: Server, full: Server, cookies: Sequence[Path], seconds: flo
 
 def measure_leaving(folder: Path, tiktok: Server, cookies: Path, seconds: float) -> float:
     """Peak memory of a gateway whose whole backlog is due, while beacons come in as fast as they are answered."""
-    with contextlib.closing(sqlite3.connect(folder / "gateway.db")) as connection, connection:
-        connection.execute("UPDATE outbox SET due_ms = 0")
+    put_off(folder, 0)
     with running_gateway(folder, tiktok.url) as gateway:
         fire(gateway.url, seconds, cookies)
         return gateway.process.peak_mb
