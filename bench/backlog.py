@@ -20,8 +20,8 @@ CHUNK = 50_000
 _MANY = "WITH RECURSIVE many(n) AS (SELECT ? UNION ALL SELECT n + 1 FROM many WHERE n < ?)"
 _ID = "printf('%s%020x', substr({0}, 1, 12), n)"
 """An id of the same millisecond as its model's, in the order of its number."""
-_FIRST = f"SELECT id FROM visitors WHERE store_id = '{STORE}' ORDER BY id LIMIT 1"
 _EVENT = f"events WHERE store_id = '{STORE}' AND event_id = 'model'"
+_OF_MODEL = f"store_id = '{STORE}' AND {{}} = (SELECT visitor_id FROM {_EVENT})"
 
 
 def make_models(folder: Path) -> None:
@@ -54,11 +54,10 @@ def count_settled(database: Path) -> int:
 
 def add_visitors(cursor: Cursor, start: int, end: int) -> None:
     """The visitors of these numbers are there, each found by an anchor too."""
-    of_model = f"store_id = '{STORE}' AND {{}} = ({_FIRST})"
     visitor = {"id": _ID.format("id")}
-    _copy(cursor, "visitors", VISITOR, visitor, f"visitors WHERE {of_model.format('id')}", start, end)
+    _copy(cursor, "visitors", VISITOR, visitor, f"visitors WHERE {_OF_MODEL.format('id')}", start, end)
     link = {"digest": "printf('%s%024x', substr(digest, 1, 8), n)", "visitor_id": _ID.format("visitor_id")}
-    _copy(cursor, "links", LINK, link, f"links WHERE kind = 'cart' AND {of_model.format('visitor_id')}", start, end)
+    _copy(cursor, "links", LINK, link, f"links WHERE kind = 'cart' AND {_OF_MODEL.format('visitor_id')}", start, end)
 
 
 def add_events(cursor: Cursor, start: int, end: int) -> None:
@@ -87,7 +86,8 @@ def write_cookies(database: Path, path: Path, visitors: Sequence[int]) -> Path:
     """A file with the Cookie headers of the visitors of these numbers."""
     tokens = Tokens([SECRET])
     with contextlib.closing(sqlite3.connect(database)) as connection:
-        model, first_ms = connection.execute(_FIRST.replace("SELECT id", "SELECT id, first_seen_ms")).fetchone()
+        statement = f"SELECT id, first_seen_ms FROM visitors WHERE {_OF_MODEL.format('id')}"
+        model, first_ms = connection.execute(statement).fetchone()
     ids = [f"{model[:12]}{number:020x}" for number in visitors]
     signed = [
         (tokens.sign_visitor(STORE, VisitorToken(id_, first_ms)), tokens.sign_companion(STORE, id_)) for id_ in ids

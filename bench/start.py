@@ -26,7 +26,7 @@ from bench.site import Server, build_beacon, find_port, post_beacon, write_confi
 from bench.table import Measured, Plot, Row, progress, run_alone
 
 LIMIT_S = 1.0
-EVENTS_OF_1_GB = 900_000
+EVENTS_OF_1_GB = 550_000
 CODE = Path(__file__).parent.parent / "gateway"
 
 
