@@ -46,12 +46,12 @@ class Gateway:
         self.failures = 0
         self.database = folder / "gateway.db"
         self._config = write_config(folder, self.port, tiktok)
-        self._log = folder / "gateway.log"
+        self.log = folder / "gateway.log"
         self.process = self._begin()
 
     def _begin(self) -> Process:
         command = [sys.executable, "-m", "gateway", "serve", "--config", str(self._config)]
-        return Process(command, SERVER_CORE, self._log)
+        return Process(command, SERVER_CORE, self.log)
 
     async def serves(self) -> None:
         """It answers."""
@@ -68,12 +68,7 @@ class Gateway:
     async def note_failures(self) -> None:
         """What this life has counted is in `failures`: it is asked once, at its end."""
         answer = await asyncio.to_thread(HTTP.get, f"http://127.0.0.1:{self.port}/metrics", timeout=30)
-        self.failures += int(float(re.findall(r"(?m)^tag_gateway_failures_total (.+)$", answer.text)[0]))
-
-    def list_defects(self) -> list[str]:
-        """The lines of its log that tell of an exception which nobody had expected."""
-        lines = self._log.read_text().splitlines()
-        return [line for line in lines if '"exception": ' in line or line.startswith("Traceback")]
+        self.failures += read_failures(answer.text)
 
     async def _live_again(self, end: Callable[[], None]) -> None:
         await self.note_failures()
@@ -88,6 +83,16 @@ class Gateway:
         resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (FULL_AT_BYTES, most))
         await asyncio.sleep(DISK_FULL_S)
         resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (most, most))
+
+
+def read_failures(metrics: str) -> int:
+    """How many requests a defect has ended with a 500, as `/metrics` tells."""
+    return int(float(re.findall(r"(?m)^tag_gateway_failures_total (.+)$", metrics)[0]))
+
+
+def find_defects(log: str) -> list[str]:
+    """The lines of a gateway's log that tell of an exception which nobody had expected."""
+    return [line for line in log.splitlines() if '"exception": ' in line or line.startswith("Traceback")]
 
 
 class Misfortune:

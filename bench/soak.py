@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import pygal
 
-from bench.misfortune import Gateway, Misfortune
+from bench.misfortune import Gateway, Misfortune, find_defects
 from bench.processes import step_aside
 from bench.shoppers import Shoppers
 from bench.table import RESULTS, Measured, Plot, Row, progress, publish
@@ -44,6 +44,9 @@ USUAL_MIN = 10.0
 FLAT_BYTES, PEAK_MB = 30.0, 150.0
 """How much a beacon may leave behind in memory: with some hundred of them a second a leak of that size is megabytes in
 the minutes that are looked at, several times what memory goes up and down by itself."""
+
+LEAVE_S = 60.0
+"""Until then the last beacon is acknowledged, or the gateway is dead."""
 
 DRAIN_S = CAP_S + 60
 """A lane that waits longer after TikTok is well again is stuck."""
@@ -116,7 +119,7 @@ class Soaked(NamedTuple):
 
 
 async def soak(folder: Path, minutes: float, rate: float, seed: int) -> Soaked:
-    """Everything that was acknowledged has been accounted for."""
+    """Everything that was acknowledged has been accounted for. Raises: TimeoutError, httpx.HTTPError: it has died."""
     chance, is_long = random.Random(seed), minutes >= LONG_MIN
     tiktok = FakeTikTok(keep=100)
     gateway = Gateway(folder, tiktok.start())
@@ -131,8 +134,9 @@ async def soak(folder: Path, minutes: float, rate: float, seed: int) -> Soaked:
         await misfortune.strike_until(began_s + minutes * 30, every_s, deadly=True)
         await misfortune.strike_until(began_s + minutes * 60, every_s, deadly=False)
         shoppers.leave()
-        await shopping
         seconds = asyncio.get_running_loop().time() - began_s
+        async with asyncio.timeout(LEAVE_S):
+            await shopping
         watching.cancel()
         await drain(gateway, tiktok)
         await gateway.note_failures()
@@ -141,7 +145,7 @@ async def soak(folder: Path, minutes: float, rate: float, seed: int) -> Soaked:
         tiktok.stop()
     counts = {event_id: count for (_, _, event_id), count in tiktok.counts.items()}
     account = settle(shoppers.acknowledged, shoppers.withdrawn, read_fates(gateway.database), counts)
-    defects = gateway.list_defects()
+    defects = find_defects(gateway.log.read_text())
     return Soaked(account, samples, misfortune.struck, shoppers.refused, seconds, gateway.failures, defects)
 
 

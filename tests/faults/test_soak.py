@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,8 @@ import pytest
 
 from bench import misfortune, shoppers
 from bench.soak import MB, Account, Sample, Soaked, Told, judge, settle, soak
+from gateway.signals.logs import build_formatter
+from gateway.signals.metrics import FAILURES, render
 from tests.ports import free_port
 
 
@@ -79,3 +83,25 @@ def test_a_shopper_who_is_late_catches_up_but_not_for_ever():
     assert shoppers.plan(100.0, 100.3, 0.5) == 100.5
     assert shoppers.plan(100.0, 103.0, 0.5) == 100.5
     assert shoppers.plan(100.0, 200.0, 0.5) == 200 - shoppers.CATCH_UP_S + 0.5
+
+
+def test_a_defect_in_the_log_is_found():
+    out = io.StringIO()
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(build_formatter(is_watched=False))
+    log = logging.Logger("gateway")
+    log.addHandler(handler)
+    log.warning("the database takes writes again")
+    assert misfortune.find_defects(out.getvalue()) == []
+    try:
+        _ = 1 // 0
+    except ZeroDivisionError:
+        log.exception("a write failed")
+    [defect] = misfortune.find_defects(out.getvalue())
+    assert "ZeroDivisionError" in defect
+
+
+def test_a_request_that_a_defect_ended_is_counted():
+    before = misfortune.read_failures(render().decode())
+    FAILURES.inc()
+    assert misfortune.read_failures(render().decode()) == before + 1
