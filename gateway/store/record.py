@@ -203,13 +203,15 @@ def _match_keys(visitor: Visitor) -> User:
 def _event_row(
     store_id: str, queued: Queued, event: Event, marks: Marks, visitor: Visitor, found_by: FoundBy | None
 ) -> tuple[Any, ...]:
+    """Enums as plain text: the driver asks of anything else whether it can be adapted, which takes longer than all."""
     body, ip = rows.from_event(event)
+    pixel = event.pixel and str(event.pixel)
     settled_ms = event.received_ms if queued.fate else None
     consent_source = (visitor.consent.source or "") if visitor.consent else None
     return (
-        store_id, uuid7().hex, queued.pixel_code, event.event, event.event_id, visitor.id, event.source, event.pixel,
+        store_id, uuid7().hex, queued.pixel_code, event.event, event.event_id, visitor.id, str(event.source), pixel,
         event.occurred_ms, event.received_ms, queued.expires_ms, 0, ip, body, queued.fate, queued.reason, settled_ms,
-        *marks.to_row(), None, found_by, consent_source,
+        *marks.to_row(), None, found_by and str(found_by), consent_source,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from functools import lru_cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -43,21 +44,35 @@ class Cursor(sqlite3.Cursor):
         """The rows are inserted; how many were taken.
 
         Many in one statement, because the driver lets go of the interpreter's lock at every step, and a busy event loop
-        gives it back late: row by row, the writer would mostly wait.
+        gives it back late: row by row, the writer would mostly wait. A column that none of them fills is left out,
+        because of each None the driver asks at length what it could be turned into.
         """
         taken = 0
         for start in range(0, len(rows), ROWS_AT_ONCE):
             part = rows[start : start + ROWS_AT_ONCE]
-            self.execute(build_insert(into, len(part)), [value for row in part for value in row])
+            columns, empty = _fill(part)
+            values = list(chain.from_iterable(zip(*columns, strict=True)))
+            self.execute(build_insert(into, empty, len(part)), values)
             taken += self.rowcount
         return taken
 
 
+def _fill(rows: Sequence[Sequence[Any]]) -> tuple[list[tuple[Any, ...]], tuple[int, ...]]:
+    """The columns that any of these rows fills, and the places of the others."""
+    columns = list(zip(*rows, strict=True))
+    unsure = [place for place, value in enumerate(rows[0]) if value is None]
+    empty = tuple(place for place in unsure if columns[place].count(None) == len(rows))
+    for place in reversed(empty):
+        del columns[place]
+    return columns, empty
+
+
 @lru_cache(maxsize=512)
-def build_insert(into: Insert, count: int) -> str:
-    """The INSERT of so many rows."""
-    marks = f"({', '.join('?' * len(into.columns))})"
-    return f"{into.head} VALUES {', '.join([marks] * count)} {into.tail}"
+def build_insert(into: Insert, empty: tuple[int, ...], count: int) -> str:
+    """The INSERT of so many rows, without the columns in these places."""
+    columns = tuple(name for place, name in enumerate(into.columns) if place not in empty)
+    marks = f"({', '.join('?' * len(columns))})"
+    return f"{into._replace(columns=columns).head} VALUES {', '.join([marks] * count)} {into.tail}"
 
 
 CACHE_KB, READING_CACHE_KB = 4_000, 1_000

@@ -67,7 +67,7 @@ class Marks(Struct, frozen=True, gc=False):
 
     def to_row(self) -> tuple[Any, ...]:
         """In the order of the columns."""
-        return (self.browser, self.traits, self.currency, self.worth_e4)
+        return (str(self.browser), self.traits, self.currency, self.worth_e4)
 
 
 def mark(event: Event, visitor: Visitor | None) -> Marks:
