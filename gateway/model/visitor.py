@@ -134,12 +134,15 @@ def _is_newer(click: Click, known: Click | None, now_ms: int) -> bool:
 def newest_consent(known: Consent | None, said: Consent | None) -> Consent | None:
     """The choice in force: of each thing what was said last, so that a word on analytics takes no refusal back.
 
-    Saying the same again changes nothing, not even its time.
+    A refusal is heard though the choice it takes back be dated later, by a clock that was ahead. Saying the same again
+    changes nothing, not even its time.
     """
-    if said is None or (known and said.at_ms < known.at_ms):
+    if said is None:
         return known
     if known is None:
         return said
+    if said.at_ms < known.at_ms:
+        said = _only_refusals(said)
     choices = (
         known.marketing if said.marketing is None else said.marketing,
         known.analytics if said.analytics is None else said.analytics,
@@ -148,6 +151,13 @@ def newest_consent(known: Consent | None, said: Consent | None) -> Consent | Non
     if choices == (known.marketing, known.analytics, known.sale_of_data):
         return known
     return Consent(*choices, said.source, said.at_ms)
+
+
+def _only_refusals(said: Consent) -> Consent:
+    """The choice without what it allows."""
+    return structs.replace(
+        said, **{name: None for name in ("marketing", "analytics", "sale_of_data") if getattr(said, name)}
+    )
 
 
 def only_consent(seen: Sighting) -> Sighting:

@@ -132,8 +132,15 @@ def test_the_newest_choice_stands(known, said, later_ms):
     assert update_visitor(visitor(consent=known), seen(consent=newer)).consent == newer
 
 
-def test_an_older_choice_changes_nothing():
+def test_an_older_yes_changes_nothing():
     assert newest_consent(NO, at(YES, NOW_MS - 1)) is NO
+
+
+def test_a_no_is_heard_though_the_yes_is_dated_later():
+    known = Consent(True, True, True, "banner", NOW_MS + 5)
+    assert newest_consent(known, NO) == Consent(False, True, True, NO.source, NOW_MS)
+    unsold = Consent(True, None, False, "gpc", NOW_MS)
+    assert newest_consent(known, unsold) == Consent(True, True, False, "gpc", NOW_MS)
 
 
 def test_silence_changes_nothing():
