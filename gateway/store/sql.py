@@ -53,7 +53,8 @@ FIND_VISITORS = f"""
     SELECT json_group_array(json_array({", ".join(VISITOR)})) FROM visitors
     WHERE (store_id, id) IN (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))"""  # noqa: S608 - names of ours
 """Many visitors in one step of the driver, as JSON: see `gateway.store.sqlite.Cursor`."""
-ADD_VISITORS = Insert(visitors, VISITOR)
+ADD_VISITORS = Insert(visitors, VISITOR, "ON CONFLICT (store_id, id) DO NOTHING")
+"""One that is there already is this very one: its commit was lost on the way back to us, and is made again."""
 CHANGE_VISITOR = f"UPDATE visitors SET {', '.join(name + ' = ?' for name in VISITOR[2:])} WHERE store_id = ? AND id = ?"  # noqa: S608 - names of ours
 
 FIND_LINK = "SELECT visitor_id, click_ms FROM links WHERE store_id = ? AND kind = ? AND digest = ?"

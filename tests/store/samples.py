@@ -16,6 +16,7 @@ from gateway.model.consent import Consent, ConsentMode
 from gateway.model.event import Event, Page, Source
 from gateway.model.visitor import Click, Identity, Sighting
 from gateway.store import Claimed, Receipt, Recorded, Settlement, Store, writer
+from gateway.store.database import TryAgain
 from gateway.store.receipt import Anchor, AnchorKind, Queued
 from gateway.store.sql import Cursor
 
@@ -146,3 +147,17 @@ def at_commit(act: Callable[[], object]) -> Iterator[None]:
         yield
     finally:
         writer._work = work
+
+
+@contextlib.contextmanager
+def losing_an_answer(store: Store) -> Iterator[None]:
+    """The connection is lost as the database answers the next commit: what was to be written is, and nobody knows."""
+
+    def transact_unheard(batch: Sequence[Any]) -> list[Any]:
+        store._writer._transact = transact  # type: ignore[method-assign]
+        transact(batch)
+        raise TryAgain("the connection was lost")
+
+    transact, store._writer._transact = store._writer._transact, transact_unheard  # type: ignore[method-assign]
+    yield
+    assert store._writer._transact is transact

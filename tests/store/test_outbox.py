@@ -19,6 +19,7 @@ from tests.store.samples import (
     STORE,
     YES,
     busy,
+    losing_an_answer,
     make_event,
     make_receipt,
     make_sighting,
@@ -57,6 +58,15 @@ async def test_a_lease_that_ended_lets_another_claim(store: Store):
     (claimed,) = await store.claim(LANE, "alive", NOW_MS + LEASE_MS, 10)
     assert claimed.maybe_sent_ms == NOW_MS
     assert claimed.attempts == 1
+
+
+async def test_a_claim_whose_answer_was_lost_finds_nothing_and_ends_with_its_lease(store: Store):
+    """Nobody was told what it had leased, so nothing was sent; that it may have been is assumed all the same."""
+    await queue(store)
+    with losing_an_answer(store):
+        assert await store.claim(LANE, "lease", NOW_MS, 10) == []
+    (claimed,) = await store.claim(LANE, "lease", NOW_MS + LEASE_MS, 10)
+    assert (claimed.maybe_sent_ms, claimed.attempts) == (NOW_MS, 1)
 
 
 async def test_a_claim_holds_no_longer_than_fifteen_seconds():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+import pytest
 from msgspec import structs
 
 from gateway.model.consent import Consent, ConsentMode
@@ -11,14 +12,18 @@ from gateway.model.event import User
 from gateway.model.outcome import Dropped
 from gateway.model.visitor import Identity
 from gateway.store import Store
-from gateway.store.tables import events, visitors
+from gateway.store.receipt import AnchorKind
+from gateway.store.tables import events, outbox, visitors
 from tests.store.conftest import Record
 from tests.store.samples import (
     HOUR_MS,
+    LANE,
     NO,
     NOW_MS,
     YES,
+    anchor,
     click,
+    losing_an_answer,
     make_event,
     make_receipt,
     make_sighting,
@@ -196,3 +201,29 @@ async def test_an_event_without_an_external_id_has_the_digest_of_its_visitor(sto
     (recorded,) = await record(make_receipt(make_event()))
     digest = hashlib.sha256(recorded.visitor.id.encode()).hexdigest()
     assert (await read_event(store, events)).user.external_id == (digest,)
+
+
+@pytest.mark.parametrize("anchors", [(), (anchor(AnchorKind.FIRST),), (anchor(AnchorKind.EMAIL),)])
+async def test_a_commit_whose_answer_was_lost_is_made_again_and_comes_to_the_same(store: Store, anchors):
+    receipt = make_receipt(make_event(), anchors=anchors, sighting=make_sighting(identity=person("e1")))
+    with losing_an_answer(store):
+        recorded = await store.record(receipt)
+    assert (recorded.visitor.id, recorded.late, recorded.dropped) == (receipt.new_id, 0, None)
+    assert [row["id"] for row in await read_rows(store, visitors)] == [receipt.new_id]
+    assert len(await read_rows(store, events)) == len(await read_rows(store, outbox)) == 1
+
+
+async def test_a_refusal_is_heard_though_the_consent_was_dated_ahead(store: Store, record: Record):
+    """What was queued under it is withdrawn, however wrong the clock was that wrote it."""
+    ahead_ms = NOW_MS + 24 * HOUR_MS
+    consent = structs.replace(YES, at_ms=ahead_ms)
+    made = await store.record(make_receipt(make_event(), sighting=make_sighting(ahead_ms, consent=consent)))
+    said_no, came_later = await record(
+        make_receipt(known_id=made.visitor.id, sighting=make_sighting(consent=NO), may_create=False),
+        make_receipt(make_event(), known_id=made.visitor.id, sighting=make_sighting(NOW_MS + 1)),
+    )
+    assert said_no.dropped is came_later.dropped is Dropped.CONSENT
+    (row,) = await read_rows(store, visitors)
+    assert (row["marketing"], row["consent_ms"]) == (False, NOW_MS)
+    (claimed,) = await store.claim(LANE, "lease", NOW_MS, 10)
+    assert claimed.is_withdrawn
