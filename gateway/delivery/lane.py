@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from typing import TypeVar
 
 from uuid_utils import uuid7
 
@@ -27,6 +28,7 @@ from gateway.tiktok.answers import Answer, Verdict
 from gateway.tiktok.client import TikTokClient
 from gateway.tiktok.payload import build_request
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 BATCH = 1000
@@ -177,9 +179,11 @@ class LaneWorker:
 
         What has not been sent when the lane is held back or told to stop is put back.
         """
-        waiting = [batch]
+        waiting: list[Sequence[Claimed]] = [batch]
         while waiting and self._may_send():
-            leased_ms = await self._renew(waiting, leased_ms)
+            if not 0 <= self._clock() - leased_ms <= RENEW_AFTER_MS:
+                waiting, leased_ms = await self._renew(waiting)
+                continue  # and once more, if that took long: the database may have been away
             part = waiting.pop()
             sent_ms, test_code = self._clock(), self._test_code()
             answer = await self._ask([not_ahead(one.event, sent_ms) for one in part], test_code)
@@ -207,14 +211,15 @@ class LaneWorker:
         """
         return min(max(now_ms, self._pace.held_until_ms), now_ms + int(CAP_S * 1000))
 
-    async def _renew(self, waiting: Sequence[Sequence[Claimed]], leased_ms: int) -> int:
-        """The lease on all of these will outlast the next request. Units: when it was taken, Unix milliseconds."""
-        now_ms = self._clock()
-        if 0 <= now_ms - leased_ms <= RENEW_AFTER_MS:
-            return leased_ms
-        ids = [one.id for part in waiting for one in part]
-        await self._insist(lambda: self._store.renew(self.lane, self._lease, ids, now_ms))
-        return now_ms
+    async def _renew(self, waiting: Sequence[Sequence[Claimed]]) -> tuple[list[Sequence[Claimed]], int]:
+        """What of these is still this lane's, and when it was leased anew, Unix milliseconds.
+
+        The rest is another node's, for which the lease had ended, or was erased: it must not be sent from here.
+        """
+        now_ms, ids = self._clock(), [one.id for part in waiting for one in part]
+        held = await self._insist(lambda: self._store.renew(self.lane, self._lease, ids, now_ms))
+        parts = ([one for one in part if one.id in held] for part in waiting)
+        return [part for part in parts if part], now_ms
 
     async def _ask(self, events: Sequence[Event], test_code: str | None) -> Answer:
         """What TikTok says to these events in one request."""
@@ -238,7 +243,7 @@ class LaneWorker:
         self.fates.update(fates)
         self._tally.settle(fates)
 
-    async def _insist(self, write: Callable[[], Awaitable[None]]) -> None:
+    async def _insist(self, write: Callable[[], Awaitable[T]]) -> T:
         """The write is on disk, however long that takes: while it is not, nothing more is claimed."""
         is_stuck = False
         try:

@@ -101,9 +101,9 @@ class Store:
                 break
         return claimed
 
-    async def renew(self, lane: Lane, lease: str, ids: Sequence[str], now_ms: int) -> None:
-        """The lease on these events holds for another 15 s."""
-        await self._writer.run(lambda cursor: outbox.renew(cursor, lane[0], lease, ids, now_ms))
+    async def renew(self, lane: Lane, lease: str, ids: Sequence[str], now_ms: int) -> set[str]:
+        """The lease on these events holds for another 15 s; those for which it does, the others are lost."""
+        return await self._writer.run(lambda cursor: outbox.renew(cursor, lane[0], lease, ids, now_ms))
 
     async def settle(self, store_id: str, lease: str, settlements: Sequence[Settlement]) -> None:
         """The fate, or the next due time, of each claimed event is durably stored."""

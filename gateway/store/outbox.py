@@ -70,9 +70,10 @@ def to_claimed(found: str) -> list[Claimed]:
     ]
 
 
-def renew(cursor: Cursor, store_id: str, lease: str, ids: Sequence[str], now_ms: int) -> None:
-    """Those of these events that are still held under this lease are held until now + 15 s."""
+def renew(cursor: Cursor, store_id: str, lease: str, ids: Sequence[str], now_ms: int) -> set[str]:
+    """Those of these events that are still held under this lease are held until now + 15 s; which they are."""
     cursor.execute(sql.RENEW, (now_ms + LEASE_MS, store_id, _to_json(ids), lease))
+    return {row[0] for row in cursor.fetchall()}
 
 
 def settle(cursor: Cursor, store_id: str, lease: str, settlements: Sequence[Settlement]) -> None:

@@ -126,7 +126,8 @@ PUT_BACK = """
     UPDATE outbox SET lease = NULL, due_ms = ?, attempts = ?, maybe_sent_ms = ?
     WHERE store_id = ? AND id IN (SELECT value FROM json_each(?)) AND lease = ?"""
 RENEW = """
-    UPDATE outbox SET due_ms = ? WHERE store_id = ? AND id IN (SELECT value FROM json_each(?)) AND lease = ?"""
+    UPDATE outbox SET due_ms = ? WHERE store_id = ? AND id IN (SELECT value FROM json_each(?)) AND lease = ?
+    RETURNING id"""
 LEAVE_OUTBOX = "DELETE FROM outbox WHERE store_id = ? AND id IN (SELECT value FROM json_each(?))"
 SETTLE_EVENTS = """
     UPDATE events SET fate = ?, reason = ?, settled_ms = ?, maybe_sent_ms = ?

@@ -56,7 +56,7 @@ class WatchedStore(Store):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.is_broken = False
-        self.looks = 0
+        self.looks = self.renewals = 0
         self.refusals: Counter[str] = Counter()
         self.claims: list[list[Claimed]] = []
         self.settled: list[Settlement] = []
@@ -69,9 +69,12 @@ class WatchedStore(Store):
             self.claims += [claimed] if claimed else []
         return claimed
 
-    async def renew(self, lane: Lane, lease: str, ids: Sequence[str], now_ms: int) -> None:
+    async def renew(self, lane: Lane, lease: str, ids: Sequence[str], now_ms: int) -> set[str]:
         await self._refuse_if_broken("renew")
-        await super().renew(lane, lease, ids, now_ms)
+        held = await super().renew(lane, lease, ids, now_ms)
+        async with self._changes():
+            self.renewals += 1
+        return held
 
     async def settle(self, store_id: str, lease: str, settlements: Sequence[Settlement]) -> None:
         await self._refuse_if_broken("settle")

@@ -71,3 +71,71 @@ async def test_what_a_frozen_deliverer_still_holds_another_sends_and_it_counts_o
     assert await delivery.read() == settled
     assert await delivery.read_outbox() == []
     assert sorted(delivery.tiktok.counts.values()) == [1, 1, 1]
+
+
+async def test_what_another_has_sent_during_a_search_for_a_bad_event_is_not_sent_again(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+):
+    """Whose leases have ended does not go on with what it was about to send."""
+    monkeypatch.setattr(lane, "IN_FLIGHT", 1)
+    may_answer = delivery.hold_answers(first=1)
+    delivery.tiktok.moods.add(Mood(code=40002))
+    await delivery.queue(*delivery.make_events(8))
+    async with first_of_two(delivery):
+        await delivery.tiktok.until(lambda: delivery.requests)
+        delivery.start()
+        delivery.clock.turn(LEASE_MS / 1000)
+        await delivery.settle_all(8)
+        may_answer.set()
+        await delivery.store.until(lambda: delivery.store.renewals)
+        await delivery.look_thrice()
+    assert delivery.sizes == [8, 8]
+    assert sorted(delivery.arrived()) == sorted(f"e-{number}" for number in range(8))
+
+
+async def test_who_was_frozen_between_claiming_and_sending_sends_nothing_that_another_has_sent(delivery: Delivery):
+    claim, is_frozen, may_wake = delivery.store.claim, asyncio.Event(), asyncio.Event()
+
+    async def claim_and_freeze(*told):
+        claimed = await claim(*told)
+        if not is_frozen.is_set():
+            is_frozen.set()
+            await may_wake.wait()
+        return claimed
+
+    delivery.store.claim = claim_and_freeze
+    await delivery.queue(*delivery.make_events(3))
+    async with first_of_two(delivery):
+        await is_frozen.wait()
+        delivery.start()
+        delivery.clock.turn(LEASE_MS / 1000)
+        await delivery.settle_all(3)
+        await delivery.queue(*delivery.make_events(1, event_id="new"))
+        await delivery.settle_all(4)
+        may_wake.set()
+        await delivery.store.until(lambda: delivery.store.renewals)
+        await delivery.look_thrice()
+    assert sorted(delivery.arrived()) == ["e-0", "e-1", "e-2", "new"]
+    assert len(delivery.requests) == 2
+
+
+async def test_what_is_still_held_of_a_batch_is_sent_without_the_rest(delivery: Delivery):
+    """As after somebody was erased whose event waited among others."""
+    send = delivery.client.send
+
+    async def send_slowly(token, body):
+        answer = await send(token, body)
+        if len(delivery.requests) == 1:
+            delivery.clock.turn(6)
+            gone = (await delivery.read_outbox())[0]["id"]
+            await delivery.store.run(lambda cursor: cursor.execute("DELETE FROM outbox WHERE id = ?", (gone,)))
+        return answer
+
+    delivery.client.send = send_slowly
+    delivery.tiktok.moods.add(Mood(code=40002))
+    await delivery.queue(*delivery.make_events(4))
+    delivery.start()
+    await delivery.settle_all(3)
+    await delivery.look_thrice()
+    assert len(delivery.arrived()) == 3
+    assert delivery.sizes == [4, 1, 2]

@@ -167,7 +167,11 @@ async def test_a_lease_that_cannot_be_renewed_yet_is_renewed_later(delivery: Del
     await delivery.queue(*delivery.make_events(3), *delivery.make_events(1, event_id="bad", page=BAD_PAGE))
     delivery.start()
     await delivery.store.until(lambda: delivery.store.refusals["renew"] >= 3)
+    delivery.clock.turn(2 * LEASE_MS / 1000)
     delivery.store.is_broken = False
+    await delivery.settle_all(2)
+    rows = await delivery.read_outbox()
+    assert {row["due_ms"] for row in rows} <= {delivery.clock.ms + LEASE_MS}, "it was renewed as of long ago"
     await delivery.settle_all(4)
     assert sorted(delivery.arrived()) == ["e-0", "e-1", "e-2"]
 

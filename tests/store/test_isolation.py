@@ -71,6 +71,6 @@ async def test_a_store_cannot_settle_or_renew_what_is_anothers(store: Store, rec
     before = await read_rows(store, outbox)
     await store.settle(OTHER, "lease", [settled(claimed, fate=Fate.ACCEPTED)])
     await store.settle(OTHER, "lease", [settled(claimed, due_ms=1)])
-    await store.renew((OTHER, PIXEL), "lease", [claimed.id], NOW_MS + 9999)
+    assert await store.renew((OTHER, PIXEL), "lease", [claimed.id], NOW_MS + 9999) == set()
     assert await read_rows(store, outbox) == before
     assert (await read_rows(store, events))[0]["fate"] is None

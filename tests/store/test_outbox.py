@@ -76,7 +76,7 @@ async def test_a_claim_holds_no_longer_than_fifteen_seconds():
 async def test_a_renewed_lease_holds_on(store: Store):
     await queue(store)
     (claimed,) = await store.claim(LANE, "mine", NOW_MS, 10)
-    await store.renew(LANE, "mine", [claimed.id], NOW_MS + 10_000)
+    assert await store.renew(LANE, "mine", [claimed.id], NOW_MS + 10_000) == {claimed.id}
     assert await store.claim(LANE, "other", NOW_MS + 10_000 + LEASE_MS - 1, 10) == []
     assert len(await store.claim(LANE, "other", NOW_MS + 10_000 + LEASE_MS, 10)) == 1
 
@@ -85,8 +85,18 @@ async def test_a_lost_lease_cannot_be_renewed(store: Store):
     await queue(store)
     (claimed,) = await store.claim(LANE, "slow", NOW_MS, 10)
     await store.claim(LANE, "other", NOW_MS + LEASE_MS, 10)
-    await store.renew(LANE, "slow", [claimed.id], NOW_MS + 10 * LEASE_MS)
+    assert await store.renew(LANE, "slow", [claimed.id], NOW_MS + 10 * LEASE_MS) == set()
     assert len(await store.claim(LANE, "third", NOW_MS + 2 * LEASE_MS, 10)) == 1
+
+
+async def test_who_renews_is_told_which_of_many_are_still_held(store: Store):
+    await queue(store, *[NOW_MS] * 4)
+    claimed = await store.claim(LANE, "mine", NOW_MS, 10)
+    lost, ended, *held = (one.id for one in claimed)
+    await store.settle(STORE, "mine", [settled(one, fate=Fate.ACCEPTED) for one in claimed if one.id == ended])
+    await store.settle(STORE, "mine", [settled(one, due_ms=NOW_MS) for one in claimed if one.id == lost])
+    assert len(await store.claim(LANE, "other", NOW_MS, 10)) == 1
+    assert await store.renew(LANE, "mine", [one.id for one in claimed], NOW_MS) == set(held)
 
 
 async def test_a_fate_takes_the_event_out_of_the_outbox(store: Store):
