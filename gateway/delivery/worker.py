@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from gateway.delivery.clock import CommonClock
 from gateway.delivery.lane import LaneWorker
 from gateway.delivery.retry import CAP_S
 from gateway.errors import StoreUnavailable
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 LOOK_S = 1.0
 
 _CLOCKS_MS = 60_000
-"""How far the clocks of several nodes may lie apart."""
+"""How far the clocks of nodes that take events in may be ahead: they date what they queue."""
 
 
 def now_ms() -> int:
@@ -47,14 +48,14 @@ class Deliverer:
         chance: random.Random | None = None,
     ) -> None:
         self._store = store
-        self._clock = clock
+        self._clock = CommonClock(clock, store)
         self._stopping = asyncio.Event()
         self._looked_ms: float = math.inf
         self._longest_wait_ms = int(max(CAP_S, settings.delivery.purchase_hold_s) * 1000) + _CLOCKS_MS
         chance = chance or random.Random()  # noqa: S311 - spreads retries, keeps no secret
         self._workers = {
             (shop.id, pixel.code): LaneWorker(
-                (shop.id, pixel.code), pixel, settings.delivery, store, client, clock, chance
+                (shop.id, pixel.code), pixel, settings.delivery, store, client, self._clock, chance
             )
             for shop in settings.stores
             for pixel in shop.pixels
@@ -62,11 +63,13 @@ class Deliverer:
 
     async def run(self) -> None:
         """Returns after `stop`, with nothing in flight."""
+        idle = list(self._workers.values())
         async with asyncio.TaskGroup() as lanes:
-            for worker in self._workers.values():
-                lanes.create_task(worker.run())
             while not self._stopping.is_set():
                 await self._look()
+                while idle and self._clock.is_known:  # or a lane might take what another node holds
+                    lanes.create_task(idle.pop().run())
+                await self._rest()
 
     def stop(self) -> None:
         """Nothing more is claimed."""
@@ -81,8 +84,12 @@ class Deliverer:
 
     @property
     def ahead_ms(self) -> int:
-        """How far this machine's clock is ahead of TikTok's, as far as answers have told; below zero: behind."""
-        return max((worker.ahead_ms for worker in self._workers.values()), key=abs, default=0)
+        """How far this machine's clock is ahead of TikTok's, as far as answers have told; below zero: behind.
+
+        Or the database's, which delivery goes by, if that is worse.
+        """
+        told = [worker.ahead_ms for worker in self._workers.values() if worker.ahead_ms]
+        return max((*told, *(ahead_ms - self._clock.skew_ms for ahead_ms in told)), key=abs, default=0)
 
     def fates(self, store_id: str) -> Counter[Fate]:
         """How many of this store's events have met each fate in this process."""
@@ -90,7 +97,9 @@ class Deliverer:
         return sum(mine, start=Counter[Fate]())
 
     async def _look(self) -> None:
+        """Every lane with something due is woken."""
         try:
+            await self._clock.compare()
             now_ms = self._clock()
             if now_ms < self._looked_ms:  # set back since the last look, or nobody knows since when
                 await self._store.hasten(list(self._workers), now_ms, self._longest_wait_ms)
@@ -101,6 +110,9 @@ class Deliverer:
             log.warning("cannot look for due events: %s", error)
         except Exception:  # a defect here would end every lane; so it is told, and the next look may do better
             log.exception("looking for due events failed")
+
+    async def _rest(self) -> None:
+        """Waits until the next look, or until told to stop."""
         try:
             async with asyncio.timeout(LOOK_S):
                 await self._stopping.wait()

@@ -15,7 +15,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from gateway.errors import StoreUnavailable
-from gateway.store import outbox, sql
+from gateway.store import outbox, postgresql, sql
 from gateway.store.database import Follow, is_sqlite, migrate, only_unavailable, open_cursor, open_engine
 from gateway.store.drops import Drops
 from gateway.store.leader import Leader
@@ -145,6 +145,13 @@ class Store:
     async def _apart(self, work: Callable[..., T], *given: object) -> T:
         """What `work` makes of this, in a thread of the store's own: slow reports take none from delivery."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *given)
+
+    async def find_skew(self, clock: Callable[[], int]) -> tuple[int, int]:
+        """How far the database's clock is ahead of this one, and by how much that may be wrong; on SQLite they are one.
+
+        Units: milliseconds; `clock` gives Unix milliseconds. Raises: StoreUnavailable.
+        """
+        return (0, 0) if self._lock else await self.read(partial(postgresql.find_skew, clock=clock))
 
     async def leads(self) -> bool:
         """Whether this process is to do what one of all need do. Raises: StoreUnavailable."""

@@ -7,12 +7,12 @@ database: what another may be writing at this moment is locked by the rows thems
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
-from sqlalchemy import Engine, NullPool, create_engine
+from sqlalchemy import Connection, Engine, NullPool, create_engine, text
 
 from gateway.errors import StoreUnavailable
 from gateway.store import sql
@@ -151,6 +151,15 @@ def _connect(parameters: Mapping[str, Any], *, writes: bool) -> Any:
         connection.execute(settings)
     connection.set_autocommit(False)
     return connection
+
+
+def find_skew(connection: Connection, clock: Callable[[], int]) -> tuple[int, int]:
+    """How far the server's clock is ahead of this one, and by how much that may be wrong. Units: milliseconds."""
+    connection.execute(text("SELECT 1"))  # opens the transaction, which takes an exchange of its own
+    before_ms = clock()
+    told_ms: int = connection.scalar(text("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")) or 0
+    half_ms = abs(clock() - before_ms) // 2
+    return told_ms - before_ms - half_ms, half_ms
 
 
 def is_defect(error: BaseException) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from gateway.delivery.worker import now_ms
 from gateway.errors import StoreUnavailable
 from gateway.model.event import User
 from gateway.store import Receipt, Recorded, Store, writer
@@ -214,6 +215,12 @@ async def test_nodes_may_start_together_on_an_empty_database(postgres: Server):
     assert len(await read_rows(nodes[0], events)) == 3
     for node in nodes:
         await node.stop()
+
+
+@pytest.mark.parametrize("ahead_ms", [0, 30_000, -3_600_000])
+async def test_a_node_learns_how_far_its_clock_is_off_the_databases(nodes: tuple[Store, Store], ahead_ms: int):
+    skew_ms, doubt_ms = await nodes[0].find_skew(lambda: now_ms() + ahead_ms)
+    assert abs(skew_ms + ahead_ms) <= doubt_ms + 5
 
 
 async def test_one_of_the_nodes_leads_until_it_ends(nodes: tuple[Store, Store]):
