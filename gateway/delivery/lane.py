@@ -17,9 +17,8 @@ from typing import TypeVar
 from uuid_utils import uuid7
 
 from gateway.delivery.retry import CAP_S, Pace
-from gateway.delivery.settlements import after_answer, not_ahead, put_back, screen
+from gateway.delivery.settlements import after_answer, not_ahead, put_back, screen, unwritten
 from gateway.errors import StoreUnavailable
-from gateway.model.event import Event
 from gateway.model.outcome import Fate
 from gateway.settings import DeliverySettings, PixelSettings
 from gateway.signals.metrics import DeliveryTally
@@ -175,7 +174,8 @@ class LaneWorker:
             self._under_way -= ids
 
     async def _send(self, batch: Sequence[Claimed], leased_ms: int) -> None:
-        """The batch went out in one request, or in ever smaller ones while one of its events spoils it for the others.
+        """The batch went out in one request, or in ever smaller ones while one of its events spoils it for the others:
+        TikTok refuses the whole, or it cannot be written at all.
 
         What has not been sent when the lane is held back or told to stop is put back.
         """
@@ -186,11 +186,16 @@ class LaneWorker:
                 continue  # and once more, if that took long: the database may have been away
             part = waiting.pop()
             sent_ms, test_code = self._clock(), self._test_code()
-            answer = await self._ask([not_ahead(one.event, sent_ms) for one in part], test_code)
+            answer = await self._ask(part, sent_ms, test_code)
+            if answer is None and len(part) == 1:
+                await self._settle([unwritten(part[0], sent_ms)])
+                continue
+            if answer is None:
+                waiting += _halve(part)
+                continue
             self._tally.answer(answer.verdict, (self._clock() - sent_ms) / 1000)
             if answer.verdict is Verdict.REJECT and len(part) > 1:
-                middle = len(part) // 2
-                waiting += [part[middle:], part[:middle]]
+                waiting += _halve(part)
                 continue
             self._heed(answer, sent_ms)
             now_ms = self._clock()
@@ -221,10 +226,25 @@ class LaneWorker:
         parts = ([one for one in part if one.id in held] for part in waiting)
         return [part for part in parts if part], now_ms
 
-    async def _ask(self, events: Sequence[Event], test_code: str | None) -> Answer:
-        """What TikTok says to these events in one request."""
-        body = await asyncio.to_thread(build_request, self.lane[1], events, test_code)
-        return await self._client.send(self._pixel.access_token.get_secret_value(), body)
+    async def _ask(self, part: Sequence[Claimed], now_ms: int, test_code: str | None) -> Answer | None:
+        """What TikTok says to these events in one request; None where they cannot be written as one."""
+        body = await self._build(part, now_ms, test_code)
+        return await self._client.send(self._pixel.access_token.get_secret_value(), body) if body else None
+
+    async def _build(self, part: Sequence[Claimed], now_ms: int, test_code: str | None) -> bytes | None:
+        """These events as one request; None where something in them makes that fail, a defect of ours.
+
+        Raises: what no other events would mend, such as no memory or no thread.
+        """
+        try:
+            events = [not_ahead(one.event, now_ms) for one in part]
+            return await asyncio.to_thread(build_request, self.lane[1], events, test_code)
+        except (MemoryError, OSError, RuntimeError):
+            raise
+        except Exception:
+            if len(part) == 1:
+                log.exception("store %s: event %s cannot be written as a request", self.lane[0], part[0].id)
+            return None
 
     def _heed(self, answer: Answer, sent_ms: int) -> None:
         was_paused = self.is_paused
@@ -258,3 +278,9 @@ class LaneWorker:
                     await asyncio.sleep(_PATIENCE_S)
         finally:
             self._stuck -= is_stuck
+
+
+def _halve(part: Sequence[Claimed]) -> list[Sequence[Claimed]]:
+    """The two halves, the first one last, for that is taken next."""
+    middle = len(part) // 2
+    return [part[middle:], part[:middle]]

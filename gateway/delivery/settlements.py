@@ -58,6 +58,12 @@ def put_back(claimed: Claimed, now_ms: int, due_ms: int) -> Settlement:
     return Settlement(claimed.id, now_ms, due_ms=due_ms, attempts=claimed.attempts, maybe_sent_ms=claimed.maybe_sent_ms)
 
 
+def unwritten(claimed: Claimed, now_ms: int) -> Settlement:
+    """The settlement of an event that cannot be written as a request, not even alone: nothing would ever send it."""
+    reason = "it could not be written as a request, by a defect of the gateway that its log names"
+    return Settlement(claimed.id, now_ms, Fate.REJECTED, reason, maybe_sent_ms=claimed.maybe_sent_ms)
+
+
 def after_answer(
     claimed: Claimed, answer: Answer, sent_ms: int, now_ms: int, due_ms: int, *, is_test: bool = False
 ) -> Settlement:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.delivery import lane
 from gateway.demo.fake_tiktok import Mood
 from tests.delivery.rig import BAD_PAGE, Delivery
 
@@ -88,3 +89,25 @@ async def test_what_can_be_seen_to_be_wrong_is_never_sent(delivery: Delivery):
     assert (rows[" "]["fate"], rows[" "]["reason"]) == ("rejected", "event_id: empty")
     assert delivery.arrived() == ["e-0"]
     assert len(await delivery.read_attempts()) == 1
+
+
+@pytest.mark.parametrize("bad", [{0}, {61}, {3, 4, 99}], ids=str)
+async def test_what_cannot_be_written_is_found_and_the_others_arrive_once(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch, bad: set[int]
+):
+    build, spoilt = lane.build_request, {f"e-{number}" for number in bad}
+
+    def build_badly(pixel_code, events, test_code):
+        if not spoilt.isdisjoint(event.event_id for event in events):
+            raise ValueError("nobody@example.com is no number")
+        return build(pixel_code, events, test_code)
+
+    monkeypatch.setattr(lane, "build_request", build_badly)
+    await send_with_bad(delivery, 100)
+    rows = await delivery.read()
+    told = {row["reason"] for row in rows if row["event_id"] in spoilt}
+    assert {row["event_id"] for row in rows if row["fate"] == "rejected"} == spoilt
+    assert sorted(delivery.arrived()) == sorted({f"e-{number}" for number in range(100)} - spoilt)
+    assert told == {"it could not be written as a request, by a defect of the gateway that its log names"}
+    assert await delivery.read_outbox() == []
+    assert len(await delivery.read_attempts()) == 100 - len(bad)
