@@ -90,12 +90,21 @@ class Store:
         self._drops.note(store_id, source, reason, at_ms, events)
 
     async def claim(self, lane: Lane, lease: str, now_ms: int, limit: int) -> list[Claimed]:
-        """Up to `limit` due events of one lane, leased for 15 s."""
+        """Up to `limit` due events of one lane, leased for 15 s; fewer when the database fails half-way.
+
+        Raises: StoreUnavailable when none could be claimed.
+        """
         claimed: list[Claimed] = []
         for start in range(0, limit, outbox.STEP):
             most = min(outbox.STEP, limit - start)
             claim = partial(outbox.claim, store_id=lane[0], pixel_code=lane[1], lease=lease, now_ms=now_ms, limit=most)
-            step = await self._apart(outbox.to_claimed, await self._writer.run(claim))
+            try:
+                found = await self._writer.run(claim)
+            except StoreUnavailable:
+                if claimed:
+                    break  # these are leased, and so would be taken for sent
+                raise
+            step = await self._apart(outbox.to_claimed, found)
             claimed += step
             if len(step) < most:
                 break

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
+import pytest
 from msgspec import structs
 
+from gateway.errors import StoreUnavailable
 from gateway.model.outcome import Fate
 from gateway.store import Settlement, Store
+from gateway.store import outbox as store_outbox
 from gateway.store.outbox import LEASE_MS
 from gateway.store.receipt import Queued
 from gateway.store.tables import attempts, events, outbox
@@ -67,6 +71,25 @@ async def test_a_claim_whose_answer_was_lost_finds_nothing_and_ends_with_its_lea
         assert await store.claim(LANE, "lease", NOW_MS, 10) == []
     (claimed,) = await store.claim(LANE, "lease", NOW_MS + LEASE_MS, 10)
     assert (claimed.maybe_sent_ms, claimed.attempts) == (NOW_MS, 1)
+
+
+async def test_what_was_claimed_before_the_database_failed_is_handed_out(store: Store, monkeypatch: pytest.MonkeyPatch):
+    run, told = store._writer.run, itertools.count()
+
+    async def run_and_fail(work):
+        if next(told) == 1:
+            raise StoreUnavailable("broken by a test")
+        return await run(work)
+
+    monkeypatch.setattr(store_outbox, "STEP", 2)
+    monkeypatch.setattr(store._writer, "run", run_and_fail)
+    await queue(store, *[NOW_MS] * 5)
+    claimed = await store.claim(LANE, "mine", NOW_MS, 10)
+    rest = await store.claim(LANE, "mine", NOW_MS, 10)
+    assert (len(claimed), len(rest)) == (2, 3)
+    told = itertools.count(1)
+    with pytest.raises(StoreUnavailable):
+        await store.claim(LANE, "mine", NOW_MS, 10)
 
 
 async def test_a_claim_holds_no_longer_than_fifteen_seconds():
