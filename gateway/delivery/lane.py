@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from uuid_utils import uuid7
 
+from gateway.delivery.hands import FEW, Hands
 from gateway.delivery.retry import CAP_S, Pace
 from gateway.delivery.settlements import after_answer, not_ahead, put_back, screen, unwritten
 from gateway.errors import StoreUnavailable
@@ -56,6 +57,7 @@ class LaneWorker:
         client: TikTokClient,
         clock: Callable[[], int],
         chance: random.Random,
+        hands: Hands,
     ) -> None:
         self.lane = lane
         self._pixel = pixel
@@ -63,6 +65,7 @@ class LaneWorker:
         self._store = store
         self._client = client
         self._clock = clock
+        self._hands = hands
         self._pace = Pace(chance)
         self._lease = uuid7().hex
         self._signal = store.queued(lane)
@@ -126,25 +129,33 @@ class LaneWorker:
         while is_full and self._may_claim():
             await self._slots.acquire()
             claimed: list[Claimed] = []
-            now_ms, limit = self._clock(), self._limit()
+            now_ms, limit = self._clock(), self._hands.reach(self._limit())
             try:
                 if self._may_claim():
                     claimed = await self._claim(now_ms, limit)
             finally:
+                self._hands.let_go(limit, kept=len(claimed))
                 if not claimed:
                     self._slots.release()
             if not claimed:
                 return
+            self._under_way.update(one.id for one in claimed)
             request = requests.create_task(self._survive(partial(self._deliver, claimed, now_ms)))
-            request.add_done_callback(lambda _: self._slots.release())
+            request.add_done_callback(partial(self._finish, claimed))
             is_full = len(claimed) == limit
             if self._pace.is_troubled:
                 await asyncio.wait([request])
 
+    def _finish(self, claimed: Sequence[Claimed], _request: asyncio.Task[None]) -> None:
+        self._under_way.difference_update(one.id for one in claimed)
+        self._hands.let_go(len(claimed))
+        self._slots.release()
+
     async def _claim(self, now_ms: int, limit: int) -> list[Claimed]:
-        """Up to so many due events, none of which is under way: a clock set forward ends a lease before its time."""
+        """Up to so many due events, none of which was under way: a clock set forward ends a lease before its time."""
+        under_way = frozenset(self._under_way)  # some of it may be settled before its rows, read earlier, are here
         claimed = await self._store.claim(self.lane, self._lease, now_ms, limit)
-        return [one for one in claimed if one.id not in self._under_way]
+        return [one for one in claimed if one.id not in under_way]
 
     def _may_claim(self) -> bool:
         return self._may_send() and not self._stuck
@@ -153,7 +164,10 @@ class LaneWorker:
         return not self._stopping.is_set() and not self._pace.is_held(self._clock())
 
     def _limit(self) -> int:
-        return 1 if self.is_paused or self._test_code() else BATCH
+        """How many events the next request may have; after trouble but few, for it may meet the same."""
+        if self.is_paused or self._test_code():
+            return 1
+        return min(FEW, BATCH) if self._pace.is_troubled else BATCH
 
     def _test_code(self) -> str | None:
         """The test code while it is valid: a forgotten one would hide every conversion (TikTok spec 8)."""
@@ -161,17 +175,12 @@ class LaneWorker:
 
     async def _deliver(self, claimed: Sequence[Claimed], leased_ms: int) -> None:
         """Each claimed event is settled: kept back for a reason, or sent."""
-        ids = {one.id for one in claimed}
-        self._under_way |= ids
-        try:
-            now_ms = self._clock()
-            kept_back = {one.id: settlement for one in claimed if (settlement := screen(one, now_ms))}
-            if kept_back:
-                await self._settle(list(kept_back.values()))
-            if batch := [one for one in claimed if one.id not in kept_back]:
-                await self._send(batch, leased_ms)
-        finally:
-            self._under_way -= ids
+        now_ms = self._clock()
+        kept_back = {one.id: settlement for one in claimed if (settlement := screen(one, now_ms))}
+        if kept_back:
+            await self._settle(list(kept_back.values()))
+        if batch := [one for one in claimed if one.id not in kept_back]:
+            await self._send(batch, leased_ms)
 
     async def _send(self, batch: Sequence[Claimed], leased_ms: int) -> None:
         """The batch went out in one request, or in ever smaller ones while one of its events spoils it for the others:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from gateway.delivery.clock import CommonClock
+from gateway.delivery.hands import Hands
 from gateway.delivery.lane import LaneWorker
 from gateway.delivery.retry import CAP_S
 from gateway.errors import StoreUnavailable
@@ -53,9 +54,10 @@ class Deliverer:
         self._looked_ms: float = math.inf
         self._longest_wait_ms = int(max(CAP_S, settings.delivery.purchase_hold_s) * 1000) + _CLOCKS_MS
         chance = chance or random.Random()  # noqa: S311 - spreads retries, keeps no secret
+        hands = Hands()
         self._workers = {
             (shop.id, pixel.code): LaneWorker(
-                (shop.id, pixel.code), pixel, settings.delivery, store, client, self._clock, chance
+                (shop.id, pixel.code), pixel, settings.delivery, store, client, self._clock, chance, hands
             )
             for shop in settings.stores
             for pixel in shop.pixels

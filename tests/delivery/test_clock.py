@@ -102,6 +102,28 @@ async def test_what_is_under_way_when_the_clock_is_set_forward_is_not_sent_again
     await all_arrive_once(delivery, "e-0", "e-1", "e-2", "new")
 
 
+async def test_what_is_settled_while_it_is_claimed_once_more_is_not_sent_again(delivery: Delivery):
+    """The clock was set forward: the claim has found it with its lease ended, and is told so when it has its fate."""
+    claim, may_answer = delivery.store.claim, delivery.hold_answers(first=1)
+
+    async def claim_slowly(*told):
+        claimed = await claim(*told)
+        if len(claimed) == 4:
+            may_answer.set()
+            await delivery.settle_all(3)
+            await delivery.look_thrice()
+        return claimed
+
+    delivery.store.claim = claim_slowly
+    await delivery.queue(*delivery.make_events(3))
+    delivery.start()
+    await delivery.tiktok.until(lambda: delivery.arrived())
+    delivery.clock.turn(DAY_S)
+    await delivery.queue(*delivery.make_events(1, event_id="new"))
+    await delivery.settle_all(4)
+    await all_arrive_once(delivery, "e-0", "e-1", "e-2", "new")
+
+
 async def test_what_is_under_way_when_the_clock_is_set_back_is_not_sent_again(delivery: Delivery):
     may_answer = delivery.hold_answers(first=1)
     await delivery.queue(*delivery.make_events(3))

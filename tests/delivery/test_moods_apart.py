@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from gateway.delivery import lane
+from gateway.delivery import hands, lane
 from gateway.delivery.worker import Deliverer
 from gateway.demo.fake_tiktok import Mood
 from gateway.model.consent import ConsentMode
@@ -104,3 +104,36 @@ async def test_two_hundred_pixels_that_hang_starve_nobody(
     await delivery.tiktok.until(lambda: len(delivery.requests) >= 200 * lane.IN_FLIGHT, timeout_s=SOON_S)
     await queue(delivery, WELL, 10)
     await arrives_soon(delivery, 10)
+
+
+async def test_many_that_hang_hold_little_and_delay_nobody(
+    delivery: Delivery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(lane, "BATCH", 20)
+    for place in (lane, hands):
+        monkeypatch.setattr(place, "FEW", 2)
+    monkeypatch.setattr(hands, "SHARED", 50)
+    codes = [f"C0SICK{number:014d}" for number in range(8)]
+    delivery.tiktok.moods.add(*[Mood(hang=True, times=None, pixel=code) for code in codes])
+    for code in codes:
+        await queue(delivery, (STORE, code), 40)
+    deliver_all(delivery, tmp_path, codes)
+    await delivery.tiktok.until(lambda: len(delivery.requests) == 8 * lane.IN_FLIGHT, timeout_s=SOON_S)
+    await delivery.look_thrice()
+    assert len([row for row in await delivery.read_outbox() if row["lease"]]) == 50 + 8 * lane.IN_FLIGHT * 2
+    await queue(delivery, WELL, 40)
+    await arrives_soon(delivery, 40)
+
+
+async def test_who_is_in_trouble_takes_little_until_it_is_well(delivery: Delivery, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(lane, "BATCH", 20)
+    monkeypatch.setattr(lane, "FEW", 2)
+    monkeypatch.setattr(lane, "IN_FLIGHT", 1)
+    delivery.tiktok.moods.add(Mood(status=500), Mood(status=500))
+    await delivery.queue(*delivery.make_events(40))
+    delivery.start()
+    for settled in (20, 22):
+        await delivery.settle_all(settled)
+        delivery.clock.turn(300)
+    await delivery.tiktok.until(lambda: len(delivery.arrived()) == 40)
+    assert delivery.sizes == [20, 2, 2, 20, 18]
