@@ -18,7 +18,7 @@ from uuid_utils import uuid7
 from gateway.demo.fake_tiktok import FakeTikTok
 from tests.beacons import make_beacon, make_event
 from tests.browser.caddy import adapt, move_to_loopback, run_caddy
-from tests.faults.test_kill import end, find_answered
+from tests.faults.test_kill import end, find_answered, none_was_sent_twice
 from tests.faults.test_nodes import make_folder, make_overrides
 from tests.ports import free_port
 from tests.postgres import Server
@@ -99,9 +99,10 @@ async def restart(stack: contextlib.AsyncExitStack, gateway: Gateway, folder: Pa
 
 
 async def delivered_once(tiktok: FakeTikTok, crowd: Crowd) -> None:
-    """Whatever was acknowledged, TikTok has, and counted once; no browser was answered anything but 204."""
+    """Whatever was acknowledged was sent once, and TikTok has it; no browser was answered anything but 204."""
     await tiktok.until(lambda: crowd.acknowledged <= find_answered(tiktok), timeout_s=60)
     assert set(tiktok.counts.values()) == {1}
+    none_was_sent_twice(tiktok)
     assert set(crowd.answers) == {204}
 
 

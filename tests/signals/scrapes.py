@@ -25,9 +25,9 @@ def value(samples: Samples, name: str, **labels: str) -> float | None:
     return samples.get((f"tag_gateway_{name}", tuple(sorted(labels.items()))))
 
 
-async def scrape(gateway: Gateway) -> Samples:
+async def scrape(gateway: Gateway, **headers: str) -> Samples:
     """The numbers as a scraper on the same machine gets them."""
-    response = await gateway.request("GET", "/metrics", headers={"x-forwarded-for": None})
+    response = await gateway.request("GET", "/metrics", headers={"x-forwarded-for": None, **headers})
     assert response.status_code == 200
     return parse(response.text)
 
