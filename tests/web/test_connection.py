@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from gateway import app
 from gateway.web import connection, hits
-from gateway.web.connection import MAX_HEAD_BYTES, MAX_PIPELINED
+from gateway.web.connection import MAX_HEAD_BYTES, MAX_PIPELINED, Connection
 from gateway.web.hits import Hold
 from tests.beacons import make_beacon
 from tests.servers import USER_AGENT, Gateway, make_settings, running_gateway
@@ -60,13 +61,20 @@ PIECES = {
     "half a body": HEAD + LENGTH + BODY[:20],
     "a chunk": HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{....\r\n",
     "a second request": GET + HEAD + LENGTH,
+    "trailers": HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\na: b\r\n",
+    "a blank line": b"\r\n",
+    "a request, then a blank line": [GET, b"\r\n"],
 }
 
 
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("piece", PIECES.values(), ids=PIECES.keys())
-async def test_a_request_that_never_ends_is_hung_up_on(gateway: Gateway, piece: bytes):
+async def test_a_request_that_never_ends_is_hung_up_on(gateway: Gateway, piece: bytes | list[bytes]):
     async with connected(gateway) as (reader, writer):
+        if isinstance(piece, list):
+            writer.write(piece[0])
+            assert await reader.readuntil(b"ok\n")
+            piece = piece[1]
         writer.write(piece)
         await hung_up(reader)
     assert gateway.visitors == []
@@ -111,18 +119,77 @@ async def test_a_connection_on_which_nothing_comes_is_kept_as_long_as_an_idle_on
         assert await hung_up(reader) == b""
 
 
-async def test_a_head_that_never_ends_is_refused_before_it_fills_the_memory(gateway: Gateway):
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+ENDLESS = {
+    "a header": (HEAD + b"X-Long: ", b"x" * 8192),
+    "headers": (HEAD, b"a: b\r\n" * 1365),
+    "a trailer": (CHUNKED + b"0\r\nx-long: ", b"x" * 8192),
+    "trailers": (CHUNKED + b"2\r\n{}\r\n0\r\n", b"a: b\r\n" * 1365),
+    "the extension of a chunk": (CHUNKED + b"2;", b"x" * 8192),
+}
+
+
+@pytest.mark.parametrize(("begin", "more"), ENDLESS.values(), ids=ENDLESS.keys())
+async def test_what_never_ends_and_is_no_body_is_refused_before_it_fills_the_memory(
+    gateway: Gateway, begin: bytes, more: bytes
+):
     async with connected(gateway) as (reader, writer):
         sent = 0
         with contextlib.suppress(ConnectionError):
-            writer.write(HEAD + b"X-Long: ")
+            writer.write(begin)
             while not reader.at_eof() and sent < 64 * MAX_HEAD_BYTES:
-                writer.write(b"x" * 8192)
+                writer.write(more)
                 await writer.drain()
-                sent += 8192
+                sent += len(more)
                 await asyncio.sleep(0)
         assert sent < 64 * MAX_HEAD_BYTES
         assert (await hung_up(reader))[:12] in (b"HTTP/1.1 400", b"")
+    assert (await gateway.beacon(make_beacon())).status_code == 204
+
+
+async def test_a_large_body_in_many_chunks_with_a_trailer_is_taken(gateway: Gateway):
+    body = BODY + b" " * (60_000 - len(BODY))
+    async with connected(gateway) as (reader, writer):
+        writer.write(CHUNKED)
+        for start in range(0, len(body), 50):
+            writer.write(b"32;name=value\r\n%b\r\n" % body[start : start + 50])
+            await writer.drain()
+            await asyncio.sleep(0)
+        writer.write(b"0\r\nx-checksum: 1\r\n\r\n")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
+    assert len(gateway.events) == 1
+
+
+SCRIPT = b"GET /a7/w.js HTTP/1.1\r\nHost: t.acme.com\r\n%b\r\n"
+NEVER_READ = {
+    "an answer": SCRIPT % b"",
+    "several": SCRIPT % b"" * MAX_PIPELINED,
+    "the last": SCRIPT % b"" + SCRIPT % b"Connection: close\r\n",
+}
+
+
+@pytest.mark.parametrize("sent", NEVER_READ.values(), ids=NEVER_READ.keys())
+async def test_a_client_who_never_reads_is_hung_up_on(gateway: Gateway, monkeypatch: pytest.MonkeyPatch, sent: bytes):
+    made, lost = list[Connection](), asyncio.Event()
+    on_made, on_lost = Connection.connection_made, Connection.connection_lost
+
+    def connection_made(self: Connection, transport: asyncio.Transport) -> None:
+        on_made(self, transport)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # the kernel keeps little
+        made.append(self)
+
+    monkeypatch.setattr(connection, "TAKE_S", 0.5)
+    monkeypatch.setattr(Connection, "connection_made", connection_made)
+    monkeypatch.setattr(Connection, "connection_lost", lambda *told: (on_lost(*told), lost.set()))
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        client.connect(("127.0.0.1", int(gateway.base_url.rpartition(":")[2])))
+        client.send(sent)
+        async with asyncio.timeout(30):
+            while not made or not made[0].transport.get_write_buffer_size():
+                await asyncio.sleep(0)
+            assert not lost.is_set()
+            await lost.wait()
     assert (await gateway.beacon(make_beacon())).status_code == 204
 
 
