@@ -90,7 +90,7 @@ class StoreError(GatewayError):
 
 
 class StoreUnavailable(StoreError):
-    """Nothing was written; the caller may try again. The message is for operators, never for clients."""
+    """Nothing was written, or not in time; who asked may try again. The message is for operators, never for clients."""
 
 
 class StoreLocked(StoreError):

@@ -2,6 +2,7 @@
 
 Requests hand it receipts, delivery hands it functions; each is answered only after its own commit has returned. No
 timer: an idle writer commits at once, a busy one collects what arrives meanwhile and what the event loop can read now.
+A request hears in time that its commit has not: a disk or a standby that stalls says nothing, for as long as it likes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import logging
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -28,8 +31,16 @@ from gateway.store.sql import Cursor
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-QUEUE_LIMIT = 20_000
-"""Jobs waiting before the writer says no: bounded memory under any load."""
+QUEUE_LIMIT = 10_000
+"""Jobs waiting before the writer says no: bounded memory under any load. Each waits on a connection of its own, so that
+there must be fewer than `gateway.app.MOST_FILES`, or no connection is left to be told no on."""
+
+PATIENCE_S = 3.5
+"""How long a receipt waits for its commit. Of those who send, Shopify has the least patience, 5 s for a delivery with
+its way here and back (Shopify spec 1); a browser would wait for minutes, and hold back what its page does next."""
+
+LOOK_S = 0.5
+"""How often the writer looks for receipts that have waited too long: to do so for each would cost more than a timer."""
 
 BATCH_LIMIT = 512
 """Jobs in one transaction: bounds how long the first of them waits for the last."""
@@ -51,6 +62,7 @@ TRIES = 4
 class _Job(Struct):
     work: Receipt | Callable[[Cursor], Any]
     done: asyncio.Future[Any]
+    since_s: float
 
 
 class Writer:
@@ -59,17 +71,20 @@ class Writer:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._unanswered: deque[_Job] = deque()  # in the order of their answers, the first waits the longest
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_open = False
         self._connection: PoolProxiedConnection | None = None
         self._is_failing = False
+        self._is_late = False
 
     def start(self) -> None:
         """Jobs are taken from now on."""
         self._loop = asyncio.get_running_loop()
         self._is_open = True
         self._thread.start()
+        self._look()
 
     async def stop(self) -> None:
         """Every job handed in before is answered, later ones are refused, and the writing connection is closed."""
@@ -86,7 +101,8 @@ class Writer:
     async def record(self, receipt: Receipt) -> Recorded:
         """The receipt is on disk.
 
-        Raises: StoreUnavailable when it is not; the client should try again.
+        Raises: StoreUnavailable when it is not, or not in time; the client should try again. What is on disk all the
+        same, because its transaction had begun, is found by its event ids then.
         """
         recorded: Recorded = await self._submit(receipt)
         return recorded
@@ -104,9 +120,28 @@ class Writer:
             raise StoreUnavailable("the writer is not running")
         if self._jobs.qsize() >= QUEUE_LIMIT:
             raise StoreUnavailable("more is waiting to be written than the database takes")
-        done = self._loop.create_future()
-        self._jobs.put(_Job(work, done))
-        return done
+        job = _Job(work, self._loop.create_future(), time.monotonic())
+        self._unanswered.append(job)
+        self._jobs.put(job)
+        return job.done
+
+    def _look(self) -> None:
+        """Receipts that have waited too long are refused, and written no more if no transaction has them yet.
+
+        Only receipts: whoever hands in a function does not know what has become of it, and some must know.
+        """
+        assert self._loop is not None  # noqa: S101 - start() calls it
+        since_s = time.monotonic() - PATIENCE_S
+        old = takewhile(lambda job: job.since_s < since_s, self._unanswered)
+        late = [job for job in old if isinstance(job.work, Receipt) and not job.done.done()]
+        for job in late:
+            job.work = _nothing  # lets go of what is in it: the request no longer counts in what all have in hand
+            job.done.set_exception(StoreUnavailable(f"not on disk within {PATIENCE_S:g} s"))
+        if late and not self._is_late:
+            log.error("the database takes longer than %g s for a write: requests are told to come again", PATIENCE_S)
+        self._is_late = bool(late)
+        if self._thread.is_alive():
+            self._loop.call_later(LOOK_S, self._loop.call_soon, self._look)  # after the answers that wait to be given
 
     def _run(self) -> None:
         is_open = True
@@ -231,23 +266,28 @@ class Writer:
     def _answer(self, batch: Sequence[_Job], results: Sequence[Any]) -> None:
         assert self._loop is not None  # noqa: S101 - start() came before any job
         try:
-            self._loop.call_soon_threadsafe(_resolve, batch, results)
+            self._loop.call_soon_threadsafe(self._resolve, batch, results)
         except RuntimeError:
             log.warning("%d writes were committed after the event loop had closed", len(batch))
+
+    def _resolve(self, batch: Sequence[_Job], results: Sequence[Any]) -> None:
+        for job, result in zip(batch, results, strict=True):
+            self._unanswered.popleft()
+            if job.done.done():  # nobody waits for it any more
+                continue
+            if isinstance(result, BaseException):
+                job.done.set_exception(result)
+            else:
+                job.done.set_result(result)
 
 
 def _work(cursor: Cursor, batch: Sequence[_Job]) -> list[Any]:
     """Receipts first, all at once; then each function in order."""
-    receipts = [job.work for job in batch if isinstance(job.work, Receipt)]
+    works = [job.work for job in batch]  # read once: the event loop may let go of one at any time
+    receipts = [work for work in works if isinstance(work, Receipt)]
     recorded = iter(record_all(cursor, receipts) if receipts else ())
-    return [next(recorded) if isinstance(job.work, Receipt) else job.work(cursor) for job in batch]
+    return [next(recorded) if isinstance(work, Receipt) else work(cursor) for work in works]
 
 
-def _resolve(batch: Sequence[_Job], results: Sequence[Any]) -> None:
-    for job, result in zip(batch, results, strict=True):
-        if job.done.cancelled():
-            continue
-        if isinstance(result, BaseException):
-            job.done.set_exception(result)
-        else:
-            job.done.set_result(result)
+def _nothing(_cursor: Cursor) -> None:
+    """What is left to do for a receipt that was refused."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -155,6 +156,65 @@ async def test_a_full_queue_refuses_at_once(store: Store, monkeypatch: pytest.Mo
             await store.record(make_receipt(make_event()))
     assert [(await task).queued for task in tasks] == [1, 1, 1]
     assert (await store.record(make_receipt(make_event()))).queued == 1
+
+
+@pytest.fixture
+def observant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that is opened after this looks for late receipts all the time."""
+    monkeypatch.setattr(writer, "LOOK_S", 0.01)
+
+
+@contextlib.contextmanager
+def impatient():
+    """A receipt that finds the writer at work has waited too long."""
+    usual, writer.PATIENCE_S = writer.PATIENCE_S, 0.0
+    try:
+        yield
+    finally:
+        writer.PATIENCE_S = usual
+
+
+async def test_a_commit_that_does_not_return_is_a_refusal_and_what_it_wrote_is_known_later(
+    observant, store: Store, caplog
+):
+    is_committing, may_commit = threading.Event(), threading.Event()
+
+    def stall():
+        is_committing.set()
+        may_commit.wait(60)
+
+    written, waiting = make_event(), make_event()
+    with at_commit(stall):
+        tasks = await start_all(store.record(make_receipt(written)))
+        assert await asyncio.to_thread(is_committing.wait, 60)
+        tasks += await start_all(*[store.record(make_receipt(event)) for event in (waiting, make_event())])
+        with impatient():
+            answers = await asyncio.gather(*tasks, return_exceptions=True)
+        may_commit.set()
+        again = [await store.record(make_receipt(event)) for event in (written, waiting)]
+    assert [(type(answer), str(answer)) for answer in answers] == [(StoreUnavailable, "not on disk within 0 s")] * 3
+    assert caplog.messages == ["the database takes longer than 0 s for a write: requests are told to come again"]
+    assert [recorded.queued for recorded in again] == [0, 1]
+    assert [row["event_id"] for row in await read_rows(store, events)] == [written.event_id, waiting.event_id]
+
+
+async def test_a_refused_receipt_is_let_go_of_though_its_turn_is_still_to_come(observant, store: Store):
+    receipt = make_receipt(make_event())
+    async with busy(store):
+        with impatient(), pytest.raises(StoreUnavailable):
+            await store.record(receipt)
+        assert receipt not in [job.work for job in store._writer._unanswered]
+        assert store._writer.waiting == 1
+
+
+async def test_delivery_waits_for_its_own_commit_however_long_that_takes(observant, store: Store):
+    await store.record(make_receipt(make_event()))
+    async with busy(store):
+        (claiming,) = await start_all(store.claim(LANE, "lease", NOW_MS, 10))
+        with impatient(), pytest.raises(StoreUnavailable):
+            await store.record(make_receipt())
+        assert not claiming.done()
+    assert len(await claiming) == 1
 
 
 async def test_stop_answers_everything_handed_in(url):
