@@ -104,7 +104,7 @@ class Store:
                 if claimed:
                     break  # these are leased, and so would be taken for sent
                 raise
-            step = await self._apart(outbox.to_claimed, found)
+            step = await asyncio.to_thread(outbox.to_claimed, found)
             claimed += step
             if len(step) < most:
                 break
@@ -140,27 +140,27 @@ class Store:
             cursor = open_cursor(connection)
             return [lane for lane in lanes if outbox.is_due(cursor, *lane, now_ms)]
 
-        return await self.read(find)
+        return await asyncio.to_thread(self._read, find)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """What `work` finds on a reading connection, off the event loop. Raises: StoreUnavailable."""
+        """What `work` finds on a reading connection, off the event loop. Raises: StoreUnavailable.
 
-        def run() -> T:
-            with only_unavailable(self._engine), self._engine.connect() as connection:
-                return work(connection)
+        In a thread of the store's own: slow reports take none from delivery, which has asyncio's.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._read, work)
 
-        return await self._apart(run)
-
-    async def _apart(self, work: Callable[..., T], *given: object) -> T:
-        """What `work` makes of this, in a thread of the store's own: slow reports take none from delivery."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *given)
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        with only_unavailable(self._engine), self._engine.connect() as connection:
+            return work(connection)
 
     async def find_skew(self, clock: Callable[[], int]) -> tuple[int, int]:
         """How far the database's clock is ahead of this one, and by how much that may be wrong; on SQLite they are one.
 
         Units: milliseconds; `clock` gives Unix milliseconds. Raises: StoreUnavailable.
         """
-        return (0, 0) if self._lock else await self.read(partial(postgresql.find_skew, clock=clock))
+        if self._lock:
+            return (0, 0)
+        return await asyncio.to_thread(self._read, partial(postgresql.find_skew, clock=clock))
 
     async def leads(self) -> bool:
         """Whether this process is to do what one of all need do. Raises: StoreUnavailable."""

@@ -115,10 +115,12 @@ def is_defect(error: BaseException) -> bool:
 class Lock:
     """Holds a SQLite file for one gateway process; the kernel lets go of it however the process ends.
 
+    Whatever symbolic links lead to the file, the lock is beside the file itself, as SQLite's own files are.
     Raises: StoreLocked when another process holds it, StoreUnavailable when its folder takes no file.
     """
 
     def __init__(self, database: Path) -> None:
+        database = Path(os.path.realpath(database))
         self._path = database.with_name(database.name + ".lock")
         try:
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -7,14 +7,15 @@ import resource
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from gateway.errors import StoreLocked, StoreUnavailable
-from gateway.store import Store
+from gateway.store import READERS, Store
 from gateway.store.tables import events
-from tests.store.samples import NOW_MS, at_commit, busy, make_event, make_receipt, read_rows
+from tests.store.samples import LANE, NOW_MS, at_commit, busy, make_event, make_receipt, read_rows
 
 
 @pytest.fixture
@@ -65,10 +66,17 @@ async def test_a_second_store_on_the_same_file_is_refused(store: Store, url):
     assert (await store.record(make_receipt(make_event()))).queued == 1
 
 
+async def test_a_second_store_on_the_same_file_by_another_name_is_refused(store: Store, path: Path):
+    link = path.with_name("link.db")
+    link.symlink_to(path.name)
+    with pytest.raises(StoreLocked, match="in use by another gateway"):
+        Store(f"sqlite:///{link}")
+
+
 OPEN = """
 import sys
 from gateway.errors import StoreLocked
-from gateway.store import Store
+from gateway.store import READERS, Store
 try:
     Store(sys.argv[1])
 except StoreLocked:
@@ -192,6 +200,20 @@ async def test_a_database_locked_from_outside_refuses_and_is_well_again(store: S
         outsider.execute("ROLLBACK")
     outsider.close()
     assert (await store.record(make_receipt(make_event()))).queued == 1
+
+
+async def test_reports_without_end_take_no_thread_from_delivery(store: Store):
+    await store.record(make_receipt(make_event()))
+    may_end = threading.Event()
+    reports = [asyncio.create_task(store.read(lambda _: may_end.wait(60))) for _ in range(2 * READERS)]
+    await asyncio.sleep(0)  # each has its thread, or waits for one
+    try:
+        async with asyncio.timeout(30):
+            assert await store.due_lanes([LANE], NOW_MS) == [LANE]
+            assert len(await store.claim(LANE, "lease", NOW_MS, 10)) == 1
+    finally:
+        may_end.set()
+        await asyncio.gather(*reports)
 
 
 async def test_trouble_in_reading_is_told_as_unavailable(store: Store):
