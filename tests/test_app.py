@@ -16,6 +16,7 @@ from gateway.app import KEEP_ALIVE_S, MOST_FILES, build_server
 from gateway.cli import main
 from gateway.demo.fake_tiktok import DEMO_PIXEL, DEMO_TOKEN, FakeTikTok
 from gateway.errors import StoreLocked
+from gateway.web import health
 from tests.beacons import PAGE, Browser, make_beacon, make_event
 from tests.postgres import Server, running_postgres
 from tests.servers import CLIENT_IP, USER_AGENT, make_settings, running_gateway, running_process, write_config
@@ -90,7 +91,8 @@ async def test_a_person_is_erased_beside_a_gateway_on_postgresql(tmp_path: Path,
         assert connection.execute("SELECT email FROM visitors").fetchall() == [(None,)]
 
 
-async def test_readyz_tells_that_postgresql_is_away_and_back(tmp_path: Path):
+async def test_readyz_tells_that_postgresql_is_away_and_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(health, "SHARED_S", 0.0)
     with running_postgres() as server:
         settings = make_settings(tmp_path, storage={"url": server.make_database("away")}, consent="granted")
         async with running_gateway(settings) as gateway:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Sequence
 
 from starlette.requests import Request
@@ -12,6 +14,12 @@ from gateway.store import Store
 from gateway.store.alerts import find_troubles
 from gateway.store.backlog import find_oldest_ms
 from gateway.web.hits import to_now_ms
+
+SHARED_S = 1.0
+"""How long an answer holds for all who ask: anybody may, and each would cost a write to the disk."""
+
+LOOK_S = 2.0
+"""How long is looked for how delivery does."""
 
 
 async def healthz(_request: Request) -> Response:
@@ -29,24 +37,40 @@ class Readyz:
     def __init__(self, store: Store, store_ids: Sequence[str]) -> None:
         self._store = store
         self._store_ids = store_ids
+        self._asking: asyncio.Task[tuple[int, dict[str, object]]] | None = None
+        self._answered_s = 0.0
 
     async def answer(self, _request: Request) -> Response:
-        headers = {"cache-control": "no-store"}
+        if self._asking is None or (self._asking.done() and time.monotonic() - self._answered_s >= SHARED_S):
+            self._asking = asyncio.create_task(self._ask())
+        status, told = await asyncio.shield(self._asking)
+        return JSONResponse(told, status, {"cache-control": "no-store"})
+
+    async def _ask(self) -> tuple[int, dict[str, object]]:
         try:
             await self._store.check()
-            told = await self._look()
         except StoreUnavailable as error:
-            return JSONResponse({"ready": False, "reason": str(error)}, 503, headers)
-        return JSONResponse({"ready": True, **told}, headers=headers)
+            return 503, {"ready": False, "reason": str(error)}
+        else:
+            return 200, {"ready": True, **await self._look()}
+        finally:
+            self._answered_s = time.monotonic()
 
     async def _look(self) -> dict[str, object]:
-        """How long the oldest event has waited, how many pixels TikTok refuses, and what else is wrong."""
-        oldest, troubles = await self._store.read(
-            lambda connection: (
-                [find_oldest_ms(connection, store_id) for store_id in self._store_ids],
-                find_troubles(connection),
-            )
-        )
+        """How long the oldest event has waited, how many pixels TikTok refuses, and what else is wrong.
+
+        None of each when that cannot be found out: what is taken in does not depend on it.
+        """
+        try:
+            async with asyncio.timeout(LOOK_S):
+                oldest, troubles = await self._store.read(
+                    lambda connection: (
+                        [find_oldest_ms(connection, store_id) for store_id in self._store_ids],
+                        find_troubles(connection),
+                    )
+                )
+        except (StoreUnavailable, TimeoutError):
+            return {"oldest_pending_s": None, "paused_pixels": None, "troubles": None}
         waiting_since_ms = min((since for since in oldest if since is not None), default=None)
         causes = [cause.partition(" ")[0] for _, cause in troubles]
         return {

@@ -12,6 +12,7 @@ import pytest
 from gateway.errors import StoreUnavailable
 from gateway.store import Store
 from gateway.store.backlog import MOST_COUNTED, count_pending, find_oldest_ms
+from gateway.web import health
 from tests.beacons import REFUSAL, Browser, make_beacon, make_event
 from tests.servers import Gateway, make_settings, running_gateway
 from tests.signals.scrapes import grown, scrape, value
@@ -140,6 +141,7 @@ async def test_a_defect_of_ours_is_counted(gateway: Gateway, monkeypatch):
     monkeypatch.setattr(Store, "record", fail)
     assert (await gateway.beacon(make_beacon())).status_code == 500
     monkeypatch.setattr(Store, "check", fail)
+    monkeypatch.setattr(health, "SHARED_S", 0.0)
     assert (await gateway.request("GET", "/readyz")).status_code == 500
     assert grown(before, await scrape(gateway)) == {"failures_total": 2}
 
