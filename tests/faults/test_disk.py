@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import resource
 import signal
 import sqlite3
@@ -18,10 +19,28 @@ from sqlalchemy import Engine
 
 from gateway.demo.fake_tiktok import FakeTikTok, Mood
 from gateway.store import sqlite, writer
-from tests.beacons import make_beacon
-from tests.faults.test_kill import Burst, deliver_all, end, gateway_process, tiktok  # noqa: F401 - a fixture
+from gateway.web import health
+from tests.beacons import make_beacon, make_event
+from tests.faults.test_kill import (
+    Burst,
+    deliver_all,
+    end,
+    find_answered,
+    gateway_process,
+    tiktok,  # noqa: F401 - a fixture
+)
 from tests.servers import ORIGIN, Gateway, make_settings, running_gateway
+from tests.shopify.payloads import web_order
 from tests.store.samples import at_commit
+from tests.webhooks import DOMAIN, SECRET, sign
+
+SHOP = {"shop": DOMAIN, "webhook_secrets": [SECRET]}
+
+
+@pytest.fixture(autouse=True)
+def unshared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, whoever asks /readyz gets an answer of their own."""
+    monkeypatch.setattr(health, "SHARED_S", 0.0)
 
 
 def is_refusal(answer: httpx.Response) -> bool:
@@ -34,10 +53,33 @@ def is_refusal(answer: httpx.Response) -> bool:
     )
 
 
-async def recovers(gateway: Gateway) -> None:
-    """A beacon is taken again, and the gateway says that it is ready."""
-    assert (await gateway.beacon(make_beacon())).status_code == 204
-    assert (await gateway.request("GET", "/readyz")).status_code == 200
+async def refuses(gateway: Gateway) -> None:
+    """No beacon is taken."""
+    assert all(map(is_refusal, await asyncio.gather(*(gateway.beacon(make_beacon()) for _ in range(20)))))
+
+
+async def recovers(gateway: Gateway) -> str:
+    """A beacon is taken again, and the gateway says that it is ready; the id of the beacon's event."""
+    event = make_event()
+    assert (await gateway.beacon(make_beacon(event))).status_code == 204
+    await tells_ready(gateway, 200)
+    event_id: str = event["event_id"]
+    return event_id
+
+
+async def tells_ready(gateway: Gateway, status: int) -> httpx.Response:
+    """The answer of this status, which /readyz gives within a second or so: for so long it says the same."""
+    async with asyncio.timeout(30):
+        while (answer := await gateway.request("GET", "/readyz")).status_code != status:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    return answer
+
+
+async def send_webhook(gateway: Gateway, order_id: int) -> httpx.Response:
+    """The answer to the webhook of a paid order."""
+    body = json.dumps(web_order(id=order_id)).encode()
+    headers = {"x-shopify-topic": "orders/paid", "x-shopify-hmac-sha256": sign(body)}
+    return await gateway.request("POST", "/webhooks/shopify", content=body, headers=headers)
 
 
 @contextlib.contextmanager
@@ -59,15 +101,15 @@ async def test_a_full_disk_refuses_what_it_cannot_keep_and_loses_nothing_it_had_
 ):
     tiktok.moods.add(Mood(delay_s=0.1, times=None))
     async with gateway_process(tmp_path, tiktok) as gateway, Burst(gateway).running() as burst:
-        for taken in (100, 200):
-            await burst.until(taken)
-            with full_disk(gateway):
-                refused = await asyncio.gather(*(gateway.beacon(make_beacon()) for _ in range(20)))
-                assert all(map(is_refusal, refused))
-                unready = await gateway.request("GET", "/readyz")
-                assert (unready.status_code, unready.json()["ready"]) == (503, False)
-            await recovers(gateway)
-        await burst.until(300)
+        await burst.until(100)
+        with full_disk(gateway):
+            await refuses(gateway)
+            assert (await tells_ready(gateway, 503)).json()["ready"] is False
+        await burst.until(200)
+        with full_disk(gateway):
+            await refuses(gateway)
+        recorded = await recovers(gateway)
+        await tiktok.until(lambda: recorded in find_answered(tiktok))
         assert await end(gateway, signal.SIGTERM) == 0
     await deliver_all(tmp_path, tiktok, burst.acknowledged)
 
@@ -93,10 +135,10 @@ async def test_a_read_only_database_refuses_and_is_well_again(tmp_path: Path, mo
         await recovers(gateway)
         is_read_only = "ON"
         answers = await asyncio.gather(*(gateway.beacon(make_beacon()) for _ in range(10)))
-        unready = await gateway.request("GET", "/readyz")
+        unready = await tells_ready(gateway, 503)
         is_read_only = "OFF"
         assert all(map(is_refusal, answers))
-        assert (unready.status_code, "readonly" in unready.json()["reason"]) == (503, True)
+        assert "readonly" in unready.json()["reason"]
         await recovers(gateway)
         assert len(gateway.events) == 2
 
@@ -130,25 +172,67 @@ async def test_a_lock_of_a_moment_is_waited_for(tmp_path: Path):
         assert len(gateway.events) == 10
 
 
+class Stall:
+    """A commit that does not return before it may, as on a disk that hangs."""
+
+    def __init__(self) -> None:
+        self._is_committing, self._may_commit = threading.Event(), threading.Event()
+
+    def __call__(self) -> None:
+        self._is_committing.set()
+        self._may_commit.wait(60)
+
+    async def has_begun(self) -> None:
+        assert await asyncio.to_thread(self._is_committing.wait, 60)
+
+    def end(self) -> None:
+        self._may_commit.set()
+
+
 async def test_nobody_is_answered_before_what_was_sent_is_on_disk(tmp_path: Path):
-    is_committing, may_commit = threading.Event(), threading.Event()
-
-    def stall() -> None:
-        is_committing.set()
-        may_commit.wait(60)
-
-    async with running_gateway(make_settings(tmp_path, consent="granted")) as gateway:
+    stall = Stall()
+    async with running_gateway(make_settings(tmp_path, consent="granted", shopify=SHOP)) as gateway:
         with at_commit(stall):
             waiting = [asyncio.create_task(gateway.beacon(make_beacon())) for _ in range(5)]
-            waiting.append(asyncio.create_task(gateway.px(make_beacon())))
-            assert await asyncio.to_thread(is_committing.wait, 60)
+            waiting += [asyncio.create_task(gateway.px(make_beacon())), asyncio.create_task(send_webhook(gateway, 7))]
+            await stall.has_begun()
             done, _ = await asyncio.wait(waiting, timeout=0.1)
             stored = gateway.events
-            may_commit.set()
+            stall.end()
             answers = await asyncio.gather(*waiting)
         assert (done, stored) == (set(), [])
-        assert {answer.status_code for answer in answers} == {204, 200}
-        assert len(gateway.events) == 6
+        assert [answer.status_code for answer in answers] == [204] * 5 + [200] * 2
+        assert len(gateway.events) == 7
+
+
+async def test_a_commit_that_does_not_return_is_a_refusal_in_time_and_nothing_is_lost_or_doubled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(writer, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(writer, "LOOK_S", 0.05)
+    stall, beacons = Stall(), [make_beacon() for _ in range(5)]
+
+    async def send(gateway: Gateway) -> list[httpx.Response]:
+        sending = [asyncio.create_task(gateway.beacon(beacon)) for beacon in beacons[1:]]
+        return await asyncio.gather(*sending, gateway.px(make_beacon()), send_webhook(gateway, 7))
+
+    async with running_gateway(make_settings(tmp_path, consent="granted", shopify=SHOP)) as gateway:
+        with at_commit(stall):
+            first = asyncio.create_task(gateway.beacon(beacons[0]))
+            await stall.has_begun()
+            *refused, px, webhook = await send(gateway)
+            assert all(map(is_refusal, [await first, *refused]))
+            for answer in (px, webhook):
+                assert (answer.status_code, int(answer.headers["retry-after"]) >= 1) == (503, True)
+            assert (await gateway.request("GET", "/healthz")).status_code == 200
+            stall.end()
+        monkeypatch.undo()
+        assert (await gateway.beacon(beacons[0])).status_code == 204
+        assert [answer.status_code for answer in await send(gateway)] == [204] * 4 + [200] * 2
+        sent = {event["event_id"] for beacon in beacons for event in beacon["events"]}
+        stored = [event["event_id"] for event in gateway.events]
+        assert sent <= set(stored)
+        assert len(stored) == len(sent) + 2
 
 
 async def test_a_commit_that_fails_is_a_refusal_to_everyone_in_it(tmp_path: Path):
