@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, PoolProxiedConnection, exc, inspect, 
 
 from gateway.errors import StoreUnavailable
 from gateway.store import postgresql, sqlite
-from gateway.store.sql import Cursor
+from gateway.store.sql import TOUCH, Cursor
 from gateway.store.tables import metadata
 
 log = logging.getLogger(__name__)
@@ -119,6 +119,7 @@ def migrate(engine: Engine, follow: Follow | None = None) -> None:
     with only_unavailable(engine), _alone(engine):
         with engine.connect().execution_options(writes=True) as connection, connection.begin():
             revision = _find_revision(connection)
+            connection.exec_driver_sql(TOUCH)  # a database that may only be read says so now
         if revision and revision.startswith(MOVING):
             raise StoreUnavailable("the database is only half moved here: run tag-gateway move again, it goes on")
         if revision != newest_revision():

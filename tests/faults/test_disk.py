@@ -8,6 +8,8 @@ import json
 import resource
 import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +20,7 @@ import pytest
 from sqlalchemy import Engine
 
 from gateway.demo.fake_tiktok import FakeTikTok, Mood
-from gateway.store import sqlite, writer
+from gateway.store import Store, sqlite, writer
 from gateway.web import health
 from tests.beacons import make_beacon, make_event
 from tests.faults.test_kill import (
@@ -29,7 +31,7 @@ from tests.faults.test_kill import (
     gateway_process,
     tiktok,  # noqa: F401 - a fixture
 )
-from tests.servers import ORIGIN, Gateway, make_settings, running_gateway
+from tests.servers import ORIGIN, Gateway, make_settings, running_gateway, write_config
 from tests.shopify.payloads import web_order
 from tests.store.samples import at_commit
 from tests.webhooks import DOMAIN, SECRET, sign
@@ -121,6 +123,34 @@ async def test_a_kill_on_a_full_disk_loses_nothing(tmp_path: Path, tiktok: FakeT
             assert is_refusal(await gateway.beacon(make_beacon()))
             await end(gateway, signal.SIGKILL)
     await deliver_all(tmp_path, tiktok, burst.acknowledged)
+
+
+HUMBLE = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE: what root may not write, it does not write
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
+def run_humbly(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Python with these arguments has ended; permissions hold for it, though it may be root's."""
+    command = [sys.executable, "-c", HUMBLE, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("name", ["gateway.db", ""], ids=["the file", "the folder"])
+def test_a_gateway_that_may_only_read_its_database_does_not_start_and_says_why(tmp_path: Path, name: str):
+    folder = tmp_path / "data"
+    asyncio.run(Store(f"sqlite:///{folder}/gateway.db").stop())
+    config = write_config(tmp_path, storage={"url": "sqlite:///data/gateway.db"})
+    (folder / name).chmod(0o555)
+    try:
+        if run_humbly("-c", f"import os; raise SystemExit(os.access({str(folder / name)!r}, os.W_OK))").returncode:
+            pytest.skip("nothing is read-only to this user")
+        ended = run_humbly("-m", "gateway", "serve", "--config", str(config))
+    finally:
+        (folder / name).chmod(0o755)
+    assert (ended.returncode, ended.stderr.strip()) == (1, "attempt to write a readonly database")
 
 
 async def test_a_read_only_database_refuses_and_is_well_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
