@@ -7,10 +7,10 @@ another; what a full batch needs beyond them is shared by all.
 from __future__ import annotations
 
 FEW = 50
-"""Events that any request may hold: at 80 ms an answer, a pixel's two send 1,250 a second."""
+"""Events that any request may hold: at 80 ms an answer, a pixel's three send 1,900 a second."""
 
 SHARED = 8_000
-"""Events beyond these in all requests together: enough for four pixels to fill every batch."""
+"""Events beyond these in all requests together: enough for five pixels to fill every batch."""
 
 
 class Hands:

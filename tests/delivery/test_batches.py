@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from gateway.delivery import worker
-from gateway.delivery.lane import IN_FLIGHT, LaneWorker
+from gateway.delivery.lane import BATCH, IN_FLIGHT, LaneWorker
 from gateway.demo.fake_tiktok import Mood
 from tests.delivery.rig import OTHER, PIXEL, START_MS, Delivery
 
@@ -42,11 +42,11 @@ async def test_each_pixel_has_its_own_requests_with_its_own_token(delivery: Deli
     assert (len(delivery.arrived()), len(delivery.arrived(OTHER))) == (3, 2)
 
 
-async def test_no_request_has_more_than_a_thousand_events(delivery: Delivery):
+async def test_no_request_has_more_than_a_full_batch_of_events(delivery: Delivery):
     await delivery.queue(*delivery.make_events(2500))
     delivery.start()
     await delivery.settle_all(2500)
-    assert sorted(delivery.sizes) == [500, 1000, 1000]
+    assert sorted(delivery.sizes) == [BATCH] * 5
     assert sorted(delivery.tiktok.counts.values()) == [1] * 2500
 
 
