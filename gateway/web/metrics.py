@@ -58,10 +58,11 @@ class MetricsEndpoint:
 
 async def read_standing(store: Store, lanes: Sequence[Lane]) -> Standing:
     """What the database says now. Raises: StoreUnavailable."""
+    pixels = {store_id: [code for of, code in lanes if of == store_id] for store_id, _ in lanes}
     return await store.read(
         lambda connection: Standing(
             {lane: count_pending(connection, *lane) for lane in lanes},
-            {store_id: find_oldest_ms(connection, store_id) for store_id, _ in lanes},
+            {store_id: find_oldest_ms(connection, store_id, *codes) for store_id, codes in pixels.items()},
             find_troubles(connection),
         )
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,12 +13,16 @@ from pathlib import Path
 import pytest
 
 from gateway.delivery.troubles import Cause
+from gateway.errors import StoreUnavailable
 from gateway.model.outcome import Dropped, Fate
 from gateway.signals.metrics import REGISTRY, DeliveryTally, Tally, render
 from gateway.signals.workers import SHARED_FOLDER, counting_together
+from gateway.store import Store
 from gateway.tiktok.answers import Verdict
 from gateway.web.metrics import Standing, to_gauges
 from tests.signals.scrapes import grown, parse, value
+from tests.store.conftest import migrated  # noqa: F401 - a fixture
+from tests.store.samples import NOW_MS, at_commit, make_receipt, record_together
 
 DOCS = (Path(__file__).parents[2] / "docs/signals.md").read_text()
 OURS = "tag_gateway_"
@@ -95,6 +100,27 @@ def test_what_becomes_of_events_is_counted():
         "settled_events_total{expired,test-of-delivery}": 1,
     }
     assert value(after, "delivery_delay_seconds_bucket", store="test-of-delivery", le="0.5") == 1
+
+
+async def test_each_job_is_counted_with_its_commit_and_so_is_a_commit_that_fails(migrated: Path, tmp_path: Path):  # noqa: F811
+    store = Store(f"sqlite:///{shutil.copy(migrated, tmp_path / 'gateway.db')}")
+    await store.start(NOW_MS)
+    before = parse(render().decode())
+    await record_together(store, [make_receipt() for _ in range(40)])
+    after = parse(render().decode())
+    jobs = "tag_gateway_commit_jobs_sum", ()
+    assert grown(before, after) == {"commit_jobs_count": 2, "commit_seconds_count": 2}
+    assert after[jobs] - before[jobs] == 1 + 40  # one that keeps the writer busy, and those that came meanwhile
+    with at_commit(fail), pytest.raises(StoreUnavailable):
+        await store.record(make_receipt())
+    failed = parse(render().decode())
+    assert grown(after, failed) == {"commit_failures_total": 1}
+    assert failed[jobs] == after[jobs]
+    await store.stop()
+
+
+def fail() -> None:
+    raise StoreUnavailable("the disk is full")
 
 
 COUNT_TWICE = """

@@ -12,7 +12,8 @@ import pytest
 from gateway.errors import StoreUnavailable
 from gateway.store import Store
 from gateway.store.backlog import MOST_COUNTED, count_pending, find_oldest_ms
-from gateway.web import health
+from gateway.web import health, metrics
+from gateway.web.hits import to_now_ms
 from tests.beacons import REFUSAL, Browser, make_beacon, make_event
 from tests.servers import Gateway, make_settings, running_gateway
 from tests.signals.scrapes import grown, scrape, value
@@ -171,14 +172,15 @@ async def test_webhooks_and_deliveries_are_counted_by_how_they_ended(shop: Shop)
     assert told["commit_seconds_count"] == told["commit_jobs_count"]
 
 
-async def test_what_waits_is_read_at_the_scrape(gateway: Gateway, browser: Browser):
+async def test_what_waits_is_read_at_the_scrape(gateway: Gateway, browser: Browser, monkeypatch: pytest.MonkeyPatch):
     pixel = {"store": "acme", "pixel": gateway.settings.stores[0].pixels[0].code}
     idle = await scrape(gateway)
     assert (value(idle, "pending_events", **pixel), value(idle, "oldest_pending_seconds", store="acme")) == (0, 0)
     await browser.beacon(make_event(), make_event())
+    monkeypatch.setattr(metrics, "to_now_ms", lambda: to_now_ms() + 3_600_000)
     busy = await scrape(gateway)
     assert value(busy, "pending_events", **pixel) == 2
-    assert 0 <= value(busy, "oldest_pending_seconds", store="acme") < 10
+    assert 3600 <= value(busy, "oldest_pending_seconds", store="acme") < 4000
 
 
 async def test_the_counts_are_shown_while_the_database_is_away(gateway: Gateway, monkeypatch):
@@ -218,4 +220,7 @@ async def test_a_great_backlog_is_counted_up_to_a_bound_and_its_age_is_exact(
     assert took_s < 1  # 2 ms here; a machine under load must not fail
     assert await store.read(lambda connection: find_oldest_ms(connection, "acme")) == 7
     assert await store.read(lambda connection: find_oldest_ms(connection, "other")) is None
+    assert (await metrics.read_standing(store, [("acme", "C0ABCDEFGHIJKLMNOPQR")])).oldest_ms == {"acme": 7}
+    gone = await metrics.read_standing(store, [("acme", "the others are configured no more")])
+    assert (list(gone.pending.values()), gone.oldest_ms) == ([0], {"acme": None})
     await store.stop()
