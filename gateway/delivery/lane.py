@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
@@ -77,8 +78,10 @@ class LaneWorker:
         self._tally = DeliveryTally(lane[0])
         self.fates: Counter[Fate] = Counter()
         """How many events this process has seen meet each fate."""
-        self.ahead_ms = 0
+        self.ahead_ms: int | None = None
         """How far this machine's clock was ahead of TikTok's at the last answer, which may have taken ten seconds."""
+        self.told_s = 0.0
+        """When that was, by a clock that nobody sets."""
 
     @property
     def is_paused(self) -> bool:
@@ -259,7 +262,7 @@ class LaneWorker:
     def _heed(self, answer: Answer, sent_ms: int) -> None:
         was_paused = self.is_paused
         if answer.told_ms is not None:
-            self.ahead_ms = self._clock() - answer.told_ms
+            self.ahead_ms, self.told_s = self._clock() - answer.told_ms, time.monotonic()
         self._pace.heed(answer, sent_ms, self._clock())
         if self.is_paused and not was_paused:
             log.error("store %s: TikTok refuses this pixel's credentials (code %s)", self.lane[0], answer.code)

@@ -84,14 +84,21 @@ class Deliverer:
         """The pixels whose credentials TikTok refuses."""
         return [lane for lane, worker in self._workers.items() if worker.is_paused]
 
+    def is_refused(self, lane: Lane) -> bool | None:
+        """Whether TikTok refuses this pixel's credentials; None while it has accepted nothing from this process."""
+        worker = self._workers[lane]
+        return worker.is_paused or (False if worker.fates[Fate.ACCEPTED] else None)
+
     @property
-    def ahead_ms(self) -> int:
-        """How far this machine's clock is ahead of TikTok's, as far as answers have told; below zero: behind.
+    def ahead_ms(self) -> int | None:
+        """How far this machine's clock is ahead of TikTok's by its last answer; below zero: behind; None before any.
 
         Or the database's, which delivery goes by, if that is worse.
         """
-        told = [worker.ahead_ms for worker in self._workers.values() if worker.ahead_ms]
-        return max((*told, *(ahead_ms - self._clock.skew_ms for ahead_ms in told)), key=abs, default=0)
+        newest = max(self._workers.values(), key=lambda worker: worker.told_s, default=None)
+        if newest is None or newest.ahead_ms is None:
+            return None
+        return max(newest.ahead_ms, newest.ahead_ms - self._clock.skew_ms, key=abs)
 
     def fates(self, store_id: str) -> Counter[Fate]:
         """How many of this store's events have met each fate in this process."""

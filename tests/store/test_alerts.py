@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from gateway.store import Store
 from gateway.store.alerts import (
@@ -11,11 +12,12 @@ from gateway.store.alerts import (
     OVER_AFTER_MS,
     News,
     Trouble,
+    Verdicts,
+    claim_news,
     find_troubles,
     find_webhook_days,
     note_told,
-    note_troubles,
-    take_news,
+    note_verdicts,
 )
 from gateway.store.backlog import count_pending, find_oldest_ms
 from gateway.store.receipt import WebhookNote
@@ -25,10 +27,15 @@ DISK: Trouble = ("", "disk")
 TOKEN: Trouble = (STORE, "credentials C0ABCDEFGHIJKLMNOPQR")
 
 
+async def judge(store: Store, now_ms: int, verdicts: Verdicts) -> list[News]:
+    """What a process with these verdicts has to tell, all of it claimed."""
+    found = await store.run(lambda cursor: note_verdicts(cursor, verdicts, now_ms))
+    return [news for news in found if await store.run(partial(claim_news, news=news, now_ms=now_ms))]
+
+
 async def take(store: Store, now_ms: int, *seen: Trouble) -> list[News]:
-    """These are seen, and what is to be told then."""
-    await store.run(lambda cursor: note_troubles(cursor, seen, now_ms))
-    return await store.run(lambda cursor: take_news(cursor, now_ms))
+    """The same of a process that sees these and knows the others to be well."""
+    return await judge(store, now_ms, dict.fromkeys((DISK, TOKEN), False) | dict.fromkeys(seen, True))
 
 
 async def tell(store: Store, news: News, now_ms: int) -> None:
@@ -62,6 +69,33 @@ async def test_what_ended_before_anybody_was_told_is_forgotten(store: Store):
     await take(store, NOW_MS, DISK)
     assert await take(store, NOW_MS + OVER_AFTER_MS + 1) == []
     assert await store.read(find_troubles) == []
+
+
+async def test_only_who_knows_that_a_trouble_is_over_tells_so(store: Store):
+    """A process that does not deliver sees no trouble with TikTok, and cannot say that there is none."""
+    await tell(store, (await take(store, NOW_MS, TOKEN))[0], NOW_MS)
+    for days in (1, 10, 100):
+        assert await judge(store, NOW_MS + days * DAY_MS, {DISK: False, TOKEN: None}) == []
+    assert await store.read(find_troubles) == [TOKEN]
+    assert await take(store, NOW_MS + 101 * DAY_MS) == [News(TOKEN, is_over=True)]
+
+
+async def test_a_trouble_of_what_is_configured_no_more_is_forgotten_in_silence(store: Store):
+    await tell(store, (await take(store, NOW_MS, TOKEN))[0], NOW_MS)
+    assert await judge(store, NOW_MS + OVER_AFTER_MS, {DISK: False}) == []
+    assert await store.read(find_troubles) == [TOKEN]  # another process may know of it, and see it
+    assert await judge(store, NOW_MS + OVER_AFTER_MS + 1, {DISK: False}) == []
+    assert await store.read(find_troubles) == []
+
+
+async def test_news_that_somebody_has_told_meanwhile_is_claimed_by_nobody(store: Store):
+    """Each piece is claimed when its turn comes, however long the one before has taken."""
+    slow, quick = [await store.run(lambda cursor: note_verdicts(cursor, {DISK: True}, NOW_MS)) for _ in range(2)]
+    assert slow == quick == [News(DISK, is_over=False)]
+    assert await store.run(lambda cursor: claim_news(cursor, quick[0], NOW_MS))
+    assert not await store.run(lambda cursor: claim_news(cursor, slow[0], NOW_MS + 10_000))
+    await tell(store, quick[0], NOW_MS)
+    assert not await store.run(lambda cursor: claim_news(cursor, slow[0], NOW_MS + CLAIM_MS))
 
 
 async def test_troubles_are_apart(store: Store):
