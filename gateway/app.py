@@ -69,10 +69,12 @@ MOST_FILES = 16_384
 """Connections and files open at once, where the system allows so many. A shell or service manager mostly gives 1,024,
 which a thousand slow clients could take for themselves."""
 
-REQUESTS_STOP_S = 3
-DELIVERY_STOP_S = 6
-"""How long requests, then deliveries, may take to finish after SIGTERM: together less than the ten seconds that process
-managers wait before they kill. What is cut off is due again at the next start."""
+REQUESTS_STOP_S = 2
+DELIVERY_STOP_S = 4
+STORE_STOP_S = 2
+"""How long requests, then deliveries, then writes may take to finish after SIGTERM: together less than the ten seconds
+that process managers wait before they kill. A delivery that is cut off is due again at the next start; a write that is
+cut off was acknowledged to nobody."""
 
 
 def build_gateway(settings: Settings, *, deliver: bool = True) -> Front:
@@ -154,7 +156,7 @@ async def run_lifespan(settings: Settings, store: Store, desk: Desk, *, deliver:
     allow_files()
     async with contextlib.AsyncExitStack() as stack:
         await store.start(now_ms())
-        stack.push_async_callback(store.stop)
+        stack.push_async_callback(store.stop, STORE_STOP_S)
         client = TikTokClient(settings.delivery.api_base)
         stack.push_async_callback(client.aclose)
         deliverer = Deliverer(settings, store, client) if deliver else None

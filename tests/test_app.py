@@ -14,7 +14,7 @@ import pytest
 
 from gateway.app import KEEP_ALIVE_S, MOST_FILES, build_server
 from gateway.cli import main
-from gateway.demo.fake_tiktok import DEMO_PIXEL, DEMO_TOKEN, FakeTikTok
+from gateway.demo.fake_tiktok import DEMO_PIXEL, DEMO_TOKEN, FakeTikTok, Mood
 from gateway.errors import StoreLocked
 from gateway.web import health
 from tests.beacons import PAGE, Browser, make_beacon, make_event
@@ -116,6 +116,43 @@ async def test_a_process_told_to_stop_ends_in_order_with_everything_on_disk(tmp_
         assert await gateway.process.wait() in (0, -signal.SIGTERM)
         assert {answer.status_code for answer in answers} == {204}
         assert len(gateway.events) == 20
+
+
+async def test_a_process_told_to_stop_ends_in_time_while_tiktok_and_commits_hang(tmp_path: Path):
+    """As they do when a synchronous standby is gone."""
+    tiktok = FakeTikTok()
+    tiktok.moods.add(Mood(hang=True, times=None))
+    pixels = [{"code": DEMO_PIXEL, "access_token": DEMO_TOKEN}]
+    async with tiktok.serve() as api_base:
+        with running_postgres() as server:
+            storage, delivery = {"url": server.make_database("hanging")}, {"api_base": api_base}
+            said = {"storage": storage, "delivery": delivery, "pixels": pixels, "consent": "granted"}
+            async with running_process(tmp_path, **said) as gateway:
+                assert gateway.process
+                assert (await gateway.beacon(make_beacon())).status_code == 204
+                await tiktok.until(lambda: tiktok.requests)
+                server.run("ALTER SYSTEM SET synchronous_standby_names = 'gone'", "SELECT pg_reload_conf()")
+                asking = asyncio.create_task(gateway.beacon(make_beacon()))
+                await hang(storage["url"])
+                gateway.process.send_signal(signal.SIGTERM)
+                try:
+                    async with asyncio.timeout(10):
+                        assert await gateway.process.wait() == 0
+                finally:
+                    if gateway.process.returncode is None:
+                        gateway.process.kill()  # it would hang for ever, and the test with it
+                [answer] = await asyncio.gather(asking, return_exceptions=True)
+                assert getattr(answer, "status_code", None) != 204
+                assert "Traceback" not in "".join(gateway.log)
+
+
+async def hang(url: str) -> None:
+    """A commit waits for the standby."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    with psycopg.connect(url, autocommit=True) as connection:
+        async with asyncio.timeout(60):
+            while connection.execute(query).fetchone() == (0,):  # noqa: ASYNC110 - a database tells nobody what waits
+                await asyncio.sleep(0.01)
 
 
 async def test_nothing_about_a_visitor_is_logged(tmp_path: Path):

@@ -12,7 +12,7 @@ import pytest
 import typer.main
 
 from gateway import cli
-from gateway.app import DELIVERY_STOP_S, REQUESTS_STOP_S
+from gateway.app import DELIVERY_STOP_S, REQUESTS_STOP_S, STORE_STOP_S
 from gateway.delivery.settlements import UNKNOWN_WINDOW_MS
 from gateway.demo.fake_tiktok import DEMO_PIXEL, DEMO_TOKEN, FakeTikTok
 from tests.beacons import make_beacon, make_event
@@ -59,7 +59,7 @@ def test_the_service_waits_for_an_orderly_stop_and_runs_what_exists():
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read_string(find_block("ini"))
     service = unit["Service"]
-    assert int(service["TimeoutStopSec"]) > 10 > REQUESTS_STOP_S + DELIVERY_STOP_S
+    assert int(service["TimeoutStopSec"]) > 10 > REQUESTS_STOP_S + DELIVERY_STOP_S + STORE_STOP_S
     assert service["ExecStart"].split()[1:] == ["serve"]
     assert service["User"] != "root"
 

@@ -6,6 +6,7 @@ The web side and the delivery side meet here and nowhere else: what one records,
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -24,6 +25,8 @@ from gateway.store.sqlite import Lock
 from gateway.store.writer import Writer
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
+
 Lane = tuple[str, str]
 """store_id and pixel_code: what is delivered together."""
 
@@ -60,10 +63,19 @@ class Store:
         if self._lock:
             await self._writer.run(lambda cursor: outbox.free_leases(cursor, now_ms))
 
-    async def stop(self) -> None:
-        """Everything handed in is on disk, and another process may open the database."""
-        await self._drops.stop()
-        await self._writer.stop()
+    async def stop(self, within_s: float | None = None) -> None:
+        """Everything handed in is on disk, and another process may open the database.
+
+        What a database that hangs has not written by then was acknowledged to nobody. It is left as it is: the lock,
+        like the thread that may yet write, ends with the process.
+        """
+        try:
+            async with asyncio.timeout(within_s):
+                await self._drops.stop()
+                await self._writer.stop()
+        except TimeoutError:
+            log.error("the database does not end what it has begun to write; nobody was told that it is stored")
+            return
         await asyncio.to_thread(self._leader.resign)
         self._let_go()
 

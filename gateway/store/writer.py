@@ -74,6 +74,7 @@ class Writer:
         self._unanswered: deque[_Job] = deque()  # in the order of their answers, the first waits the longest
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended = asyncio.Event()
         self._is_open = False
         self._connection: PoolProxiedConnection | None = None
         self._is_failing = False
@@ -91,7 +92,8 @@ class Writer:
         if self._is_open:
             self._is_open = False
             self._jobs.put(None)
-            await asyncio.to_thread(self._thread.join)
+        if self._loop:
+            await self._ended.wait()  # and not for the thread, which nobody could stop waiting for
 
     @property
     def waiting(self) -> int:
@@ -144,6 +146,7 @@ class Writer:
             self._loop.call_later(LOOK_S, self._loop.call_soon, self._look)  # after the answers that wait to be given
 
     def _run(self) -> None:
+        assert self._loop is not None  # noqa: S101 - start() came before
         is_open = True
         try:
             while is_open:
@@ -154,8 +157,12 @@ class Writer:
                     self._let_arrive()
         finally:
             self._is_open = False
-            self._let_go()
-            self._engine.dispose()
+            try:
+                self._let_go()
+                self._engine.dispose()
+            finally:
+                with contextlib.suppress(RuntimeError):  # the loop has closed, and nobody waits any more
+                    self._loop.call_soon_threadsafe(self._ended.set)
 
     def _let_arrive(self) -> None:
         """The event loop has read all that was waiting for it: under load, many a beacon more for the next commit.

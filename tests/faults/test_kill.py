@@ -20,8 +20,8 @@ from tests.beacons import make_beacon, make_event
 from tests.servers import PIXEL, Gateway, running_process
 
 CONNECTIONS = 16
-STOP_S = 30.0
-"""The ten seconds that a stop may take, on a machine that is busy otherwise."""
+STOP_S = 10.0
+"""So long a stop may take: process managers wait no longer before they kill."""
 
 
 @pytest.fixture
