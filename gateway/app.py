@@ -93,9 +93,7 @@ def build_gateway(settings: Settings, *, deliver: bool = True) -> Front:
     routes = Starlette(
         routes=[
             Route("/go", GoEndpoint(tokens, store, limiter).answer, methods=["GET"]),
-            Route("/healthz", healthz),
-            Route("/readyz", Readyz(store, [shop.id for shop in settings.stores]).answer),
-            Route("/metrics", build_metrics(settings, store), methods=["GET"]),
+            *build_signals(settings, store),
             Route(CONTROL_PATH, ControlEndpoint(desk.take, Seal(settings).fits), methods=["POST"]),
             Route(MIRROR_PATH, Mirror(Seal(settings, MIRROR_PATH).fits).answer, methods=["POST"]),
         ],
@@ -128,6 +126,15 @@ def build_admin(settings: Settings, tokens: Tokens, store: Store, desk: Desk) ->
         buttons=Buttons(desk),
     )
     return build_dashboard(backend, access)
+
+
+def build_signals(settings: Settings, store: Store) -> list[Route]:
+    """What a process tells of itself, on any Host."""
+    return [
+        Route("/healthz", healthz),
+        Route("/readyz", Readyz(store, [shop.id for shop in settings.stores]).answer),
+        Route("/metrics", build_metrics(settings, store), methods=["GET"]),
+    ]
 
 
 def build_metrics(settings: Settings, store: Store) -> MetricsEndpoint:
@@ -209,7 +216,10 @@ async def alongside(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator
 def run_server(settings: Settings, *, deliver: bool = True) -> None:
     """Serves until SIGTERM or SIGINT; what was acknowledged is on disk, what was in flight is settled."""
     set_up_logs()
-    server = build_server(settings, deliver=deliver)
+    _serve(build_server(settings, deliver=deliver))
+
+
+def _serve(server: uvicorn.Server) -> None:
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it once more after an orderly stop: that is exit 0
     gc.freeze()  # what was built so far stays for good: the collector need not walk it again and again
     gc.set_threshold(10_000, 20, 50)  # a request makes hundreds of objects, and no cycles
@@ -248,18 +258,32 @@ def build_config(settings: Settings, gateway: Front | str, **workers: Any) -> uv
     )
 
 
-def run_deliverer(settings: Settings) -> None:
-    """Delivers what gateways on the same database take in, until SIGTERM or SIGINT; what was in flight is settled."""
+def run_deliverer(settings: Settings, port: int | None = None) -> None:
+    """Delivers what gateways on the same database take in, until SIGTERM or SIGINT; what was in flight is settled.
+
+    With a port it tells there how it does, and takes nothing in.
+    """
     set_up_logs()
     store = open_store(settings)
-    asyncio.run(_deliver(settings, store))
+    if port is None:
+        asyncio.run(_deliver(settings, store))
+        return
+    telling = settings.model_copy(update={"server": settings.server.model_copy(update={"port": port})})
+    routes = Starlette(routes=build_signals(settings, store), lifespan=lambda _app: _delivering(settings, store))
+    _serve(GatewayServer(build_config(telling, Front(settings, {}, routes))))
 
 
 async def _deliver(settings: Settings, store: Store) -> None:
     stopping = asyncio.Event()
     for told in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(told, stopping.set)
+    async with _delivering(settings, store):
+        await stopping.wait()
+
+
+@contextlib.asynccontextmanager
+async def _delivering(settings: Settings, store: Store) -> AsyncIterator[None]:
     tokens = Tokens([key.get_secret_value() for key in settings.security.secret_keys])
     async with run_lifespan(settings, store, Desk(settings, tokens, store, now_ms), deliver=True):
         log.info("delivering for %d stores", len(settings.stores))
-        await stopping.wait()
+        yield

@@ -204,11 +204,13 @@ async def running_gateway(settings: Settings, *, deliver: bool = False, port: in
 
 
 @contextlib.asynccontextmanager
-async def running_process(folder: Path, *arguments: str, **overrides: Any) -> AsyncIterator[Gateway]:
+async def running_process(
+    folder: Path, *arguments: str, command: str = "serve", **overrides: Any
+) -> AsyncIterator[Gateway]:
     """`python -m gateway serve` with a gateway.toml in this folder. Kill it as you like; what is left is terminated."""
     config = write_config(folder, **overrides)
-    command = (sys.executable, "-m", "gateway", "serve", "--config", str(config), *arguments)
-    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    words = (sys.executable, "-m", "gateway", command, "--config", str(config), *arguments)
+    process = await asyncio.create_subprocess_exec(*words, stderr=asyncio.subprocess.PIPE)
     assert process.stderr
     log: list[str] = []
     reading = None

@@ -43,7 +43,15 @@ def serve(
 
 
 @app.command()
-def deliver(config: ConfigOption = DEFAULT_CONFIG) -> None:
+def deliver(
+    config: ConfigOption = DEFAULT_CONFIG,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65_535, help="Answer /metrics, /healthz and /readyz on this port of server.host, if given."
+        ),
+    ] = None,
+) -> None:
     """Send events on, and take none in.
 
     For what `serve --no-deliver` takes in on the same PostgreSQL; any number of them share the work. Runs until it is
@@ -52,4 +60,4 @@ def deliver(config: ConfigOption = DEFAULT_CONFIG) -> None:
     settings = load_settings(config)
     from gateway.app import run_deliverer
 
-    run_deliverer(settings)
+    run_deliverer(settings, port)

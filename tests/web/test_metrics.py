@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sqlite3
 import time
 from pathlib import Path
 
 import pytest
 
+from gateway.demo.fake_tiktok import DEMO_PIXEL, DEMO_TOKEN, FakeTikTok
 from gateway.errors import StoreUnavailable
 from gateway.store import Store
 from gateway.store.backlog import MOST_COUNTED, count_pending, find_oldest_ms
 from gateway.web import health, metrics
 from gateway.web.hits import to_now_ms
 from tests.beacons import REFUSAL, Browser, make_beacon, make_event
-from tests.servers import Gateway, make_settings, running_gateway
+from tests.servers import Gateway, make_settings, running_gateway, running_process
 from tests.signals.scrapes import grown, scrape, value
 from tests.store.conftest import migrated  # noqa: F401 - a fixture
 from tests.webhooks import Shop
@@ -170,6 +172,32 @@ async def test_webhooks_and_deliveries_are_counted_by_how_they_ended(shop: Shop)
     assert told["delivery_delay_seconds_count{acme}"] == 1
     assert told["commit_jobs_count"] >= 2
     assert told["commit_seconds_count"] == told["commit_jobs_count"]
+
+
+async def test_a_process_that_only_delivers_tells_its_numbers_and_its_health_where_it_is_bidden(tmp_path: Path):
+    said = {"pixels": [{"code": DEMO_PIXEL, "access_token": DEMO_TOKEN}], "consent": "granted"}
+    async with running_gateway(make_settings(tmp_path, **said)) as gateway:
+        await gateway.beacon(make_beacon())
+    tiktok = FakeTikTok()
+    async with tiktok.serve() as url:
+        said |= {"delivery": {"api_base": url}, "security": {"metrics_token": TOKEN}}
+        async with running_process(tmp_path, "--port", "0", command="deliver", **said) as gateway:
+            await gateway.drained()
+            samples = await scrape(gateway)
+            assert value(samples, "settled_events_total", store="acme", fate="accepted") == 1
+            assert value(samples, "delivery_delay_seconds_count", store="acme") == 1
+            assert value(samples, "pending_events", store="acme", pixel=DEMO_PIXEL) == 0
+            assert (await ask(gateway, x_forwarded_for="203.0.113.7")) == 404
+            assert (await ask(gateway, x_forwarded_for="203.0.113.7", authorization=f"Bearer {TOKEN}")) == 200
+            assert (await gateway.request("GET", "/healthz")).text == "ok\n"
+            assert (await gateway.request("GET", "/readyz")).json()["ready"]
+            for path in ("/go?to=/x", "/a7/w.js", "/control", "/admin/"):
+                assert (await gateway.request("GET", path)).status_code == 404, path
+            assert (await gateway.beacon(make_beacon())).status_code == 404
+            assert gateway.process
+            gateway.process.send_signal(signal.SIGTERM)
+            assert await gateway.process.wait() == 0
+            assert any("delivering for 1 stores" in line for line in gateway.log)
 
 
 async def test_what_waits_is_read_at_the_scrape(gateway: Gateway, browser: Browser, monkeypatch: pytest.MonkeyPatch):
