@@ -14,13 +14,14 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from alembic import util
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -65,6 +66,12 @@ def make_stored(id_: str, name: str, event_id: str, fate: str | None, **said: An
         "browser": "chrome", "traits": 1 | 1 << 1 | 1 << 3, "currency": None, "worth_e4": None,
         "maybe_sent_ms": None, "found_by": "signed", "consent_source": "banner",
     }  # fmt: skip
+
+
+def make_hour(name: str, **keys: Any) -> dict[str, Any]:
+    """The row of an hour, in which no two counts are the same."""
+    counts = {column.name: number for number, column in enumerate(metadata.tables[name].columns, 1)}
+    return counts | {"store_id": "acme", "hour_ms": NOW_MS - NOW_MS % HOUR_MS, "slot": 0} | keys
 
 
 STORED: dict[str, list[dict[str, Any]]] = {
@@ -116,6 +123,20 @@ STORED: dict[str, list[dict[str, Any]]] = {
     ],
     "webhooks": [{"store_id": "acme", "id": "w-1", "topic": "orders/paid", "received_ms": NOW_MS}],
     "alerts": [{"store_id": "acme", "cause": "backlog", "seen_ms": NOW_MS, "due_ms": NOW_MS, "told_ms": None}],
+    "flow_hours": [make_hour("flow_hours", pixel_code=DEMO_PIXEL, event="ViewContent", source="beacon")],
+    "recovered_hours": [make_hour("recovered_hours", pixel_code=DEMO_PIXEL, browser="chrome", currency="EUR")],
+    "cookie_hours": [make_hour("cookie_hours", browser="safari_ios")],
+    "drop_hours": [make_hour("drop_hours", source="beacon", reason="consent")],
+    "failure_hours": [
+        make_hour("failure_hours", pixel_code=DEMO_PIXEL, verdict="reject", code="40002")
+        | {"last_ms": NOW_MS, "message": "bad", "request_id": "r-1"},
+    ],
+    "erasures": [
+        {
+            "store_id": "acme", "id": "e-1", "erased_ms": NOW_MS, "named_by": "email", "visitors": 1, "links": 2,
+            "events": 3, "attempts": 4, "orders": 5,
+        },
+    ],
 }  # fmt: skip
 
 LEARNT = {"maybe_sent_ms", "found_by", "consent_source", "browser", "traits", "currency", "worth_e4", "fate"}
@@ -145,14 +166,15 @@ def engine(url: str) -> Iterator[Engine]:
     opened.dispose()
 
 
-def store(engine: Engine, revision: str) -> dict[str, list[dict[str, Any]]]:
-    """The database is of this revision, with what a gateway of that time had stored; that, by table."""
+def store(engine: Engine, revision: str, **more: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The database is of this revision, with what a gateway of that time had stored in every table; that, by table."""
     run_migrations(engine, revision)
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
         tables = reflect(connection)
+        assert tables.keys() - {"alembic_version"} <= STORED.keys()
         stored = {
             name: [{column: row[column] for column in tables[name].columns.keys()} for row in rows]  # noqa: SIM118
-            for name, rows in STORED.items()
+            for name, rows in (STORED | more).items()
             if name in tables
         }
         for name, rows in stored.items():
@@ -193,6 +215,27 @@ def test_what_a_version_stored_is_kept(engine: Engine, revision: str):
     stored = store(engine, revision)
     migrate(engine)
     check_kept(engine, stored)
+
+
+@pytest.mark.parametrize("revision", REVISIONS[:-1])
+def test_what_takes_many_steps_is_kept_and_none_of_it_is_left_out(
+    engine: Engine, revision: str, monkeypatch: pytest.MonkeyPatch
+):
+    """As in a database of millions: of two stores, with steps of two rows."""
+    monkeypatch.setattr(util, "load_python_file", partial(load_with_small_steps, util.load_python_file))
+    ours = STORED["events"]
+    stored = store(engine, revision, events=ours + [row | {"store_id": "other"} for row in ours])
+    migrate(engine)
+    check_kept(engine, stored)
+    assert {(row["browser"], bool(row["traits"])) for row in read_all(engine)["events"]} == {("chrome", True)}
+
+
+def load_with_small_steps(load: Callable[[str, str], Any], folder: str, name: str) -> Any:
+    """A migration, which Alembic loads anew each time."""
+    module = load(folder, name)
+    if hasattr(module, "_AT_ONCE"):
+        module._AT_ONCE = 2
+    return module
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
