@@ -81,7 +81,18 @@ def _filling(out: Path) -> Iterator[Path]:
         raise CommandError(f"--out: {out} exists already, and a backup never overwrites: name another")
     with _telling(out), _making(out) as part:
         yield part
+        _name(part, out)
+
+
+def _name(part: Path, out: Path) -> None:
+    """The file has this name. Raises: FileExistsError when another has it, OSError."""
+    try:
         os.link(part, out)
+    except FileExistsError:
+        raise
+    except OSError:  # no links here, as on many a USB stick: an empty file takes the name first, if nothing has it
+        os.close(os.open(out, os.O_CREAT | os.O_EXCL, 0o600))
+        part.replace(out)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import re
 import signal
 import sqlite3
 import stat
@@ -104,6 +105,32 @@ async def test_what_waited_in_a_new_backup_is_sent(tmp_path: Path, tiktok: FakeT
     assert [key[2] for key in tiktok.counts] == ["e-1"]
 
 
+async def test_beacons_are_answered_while_a_backup_is_made_and_are_not_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A page at a time, and a beacon between each two: the copy is of the moment in which it began."""
+    out, settings, loop = (
+        tmp_path / "gateway.backup",
+        make_settings(tmp_path, consent="granted"),
+        asyncio.get_running_loop(),
+    )
+    during: list[str] = []
+
+    def go_on(_what: str, done: int, total: int) -> None:
+        if len(during) < 20 and done < total:
+            during.append(f"during-{done}")
+            asyncio.run_coroutine_threadsafe(send(gateway, during[-1]), loop).result(60)
+
+    monkeypatch.setattr("gateway.store.backup.PAGES", 1)
+    monkeypatch.setattr("gateway.ops.backup.following", lambda: contextlib.nullcontext(go_on))
+    async with running_gateway(settings) as gateway:
+        await send(gateway, "before")
+        await asyncio.to_thread(back_up, settings, out, now_ms())
+    assert len(during) == 20
+    assert read_ids(out) == {"before"}
+    assert read_ids(gateway.database) == {"before", *during}
+
+
 # -- The file
 
 
@@ -138,7 +165,23 @@ async def test_an_existing_file_is_never_overwritten(tmp_path: Path, monkeypatch
     monkeypatch.setattr(Path, "exists", lambda _: False)  # it came while the backup was made
     with pytest.raises(CommandError, match="File exists"):
         back_up(settings, out, now_ms())
+    monkeypatch.setattr(os, "link", refuse_to_link)
+    with pytest.raises(CommandError, match="File exists"):
+        back_up(settings, out, now_ms())
     assert out.read_bytes() == before
+    assert not find_parts(tmp_path)
+
+
+def refuse_to_link(*_: object) -> None:
+    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+async def test_a_backup_is_made_where_files_have_no_second_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "link", refuse_to_link)
+    out = tmp_path / "gateway.backup"
+    await make_backup(tmp_path, out, now_ms(), "e-1")
+    assert read_ids(out) == {"e-1"}
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
     assert not find_parts(tmp_path)
 
 
@@ -167,6 +210,24 @@ def test_a_folder_that_is_not_there_takes_no_backup(tmp_path: Path, capsys: pyte
 
 
 # -- Restoring
+
+
+async def test_the_commands_bring_back_what_was_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    out, config = tmp_path / "gateway.backup", str(write_config(tmp_path, consent="granted"))
+    settings = make_settings(tmp_path, consent="granted")
+    async with running_gateway(settings) as gateway:
+        await send(gateway, "e-1")
+        assert await asyncio.to_thread(main, ["backup", "--config", config, "--out", str(out)]) == 0
+        assert f"bytes to {out}. To go back to it: tag-gateway restore {out}" in capsys.readouterr().out
+        await send(gateway, "e-2")
+    assert await asyncio.to_thread(main, ["restore", "--config", config, str(out)]) == 0
+    told = capsys.readouterr().out
+    assert read_ids(gateway.database) == {"e-1"}
+    (kept,) = re.findall(r"what was there is (.*)", told)
+    assert read_ids(Path(kept)) == {"e-1", "e-2"}
+    async with running_gateway(settings) as gateway:
+        await send(gateway, "e-3")
+    assert read_ids(gateway.database) == {"e-1", "e-3"}
 
 
 async def test_what_a_restore_replaces_is_kept_whole(tmp_path: Path):
