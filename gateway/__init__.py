@@ -25,7 +25,8 @@ A person looks through `admin`, the dashboard (`admin/door` lets in, `admin/page
 `cli`: `ops/install` says what to paste where, `ops/doctor` what is wrong, `ops/ledger` what became of something;
 `ops/erase` forgets somebody, `ops/prune` in exports. As SQLite has one writer, the running gateway makes the
 changes (`ops/control` finds it). On PostgreSQL any number of nodes share the work: each claims what no other holds
-(`store/postgresql`), and one of them does what is to be done but once (`store/leader`).
+(`store/postgresql`), by the database's clock (`delivery/clock`), and one of them does what is to be done but once
+(`store/leader`). How much a process may have in hand for all its pixels is bounded by `delivery/hands`.
 
 What happens on the way is counted and logged through `signals`; `delivery/alerts` watches, and tells an operator.
 
