@@ -8,8 +8,9 @@ make a process keep one more series.
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
 from collections import Counter as Tallied
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Metric, ProcessCollector, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -48,8 +49,24 @@ COMMIT_FAILURES = _counter("commit_failures", "Transactions that the database di
 SETTLED = _counter("settled_events", "Events that have met their fate", "store", "fate")
 TIKTOK_REQUESTS = _counter("tiktok_requests", "Requests to TikTok, by what its answer asks of us", "store", "verdict")
 TIKTOK_SECONDS = _histogram("tiktok_request_seconds", "From sending a batch to TikTok's answer", "store")
-DELAY_SECONDS = _histogram(
-    "delivery_delay_seconds", "From taking an event in to TikTok's yes", "store", buckets=_DELAY_BUCKETS_S
+
+
+class _BatchHistogram(Histogram):
+    """A histogram that takes many values at once: one by one, they cost an event a twentieth of its delivery."""
+
+    def observe_all(self, amounts: Sequence[float]) -> None:
+        """As `observe` does it with each of them."""
+        self._sum.inc(sum(amounts))
+        for place, count in Tallied([bisect_left(self._upper_bounds, amount) for amount in amounts]).items():
+            self._buckets[place].inc(count)
+
+
+DELAY_SECONDS = _BatchHistogram(
+    "tag_gateway_delivery_delay_seconds",
+    "From taking an event in to TikTok's yes",
+    ["store"],
+    registry=REGISTRY,
+    buckets=_DELAY_BUCKETS_S,
 )
 
 
@@ -92,8 +109,7 @@ class DeliveryTally:
 
     def arrive(self, delays_ms: Iterable[int]) -> None:
         """These events are TikTok's, so long after they were taken in."""
-        for delay_ms in delays_ms:
-            self._delay.observe(delay_ms / 1000)
+        self._delay.observe_all([delay_ms / 1000 for delay_ms in delays_ms])
 
     def settle(self, fates: Iterable[str]) -> None:
         """An event has met each of these fates."""

@@ -102,6 +102,24 @@ def test_what_becomes_of_events_is_counted():
     assert value(after, "delivery_delay_seconds_bucket", store="test-of-delivery", le="0.5") == 1
 
 
+def test_many_delays_count_as_each_of_them_would():
+    together, alone = DeliveryTally("test-of-many"), DeliveryTally("test-of-each")
+    delays_ms = [0, 499, 500, 501, 900_000, 900_001, 86_400_000, 99_999_999, 2_000, 2_000]
+    together.arrive(delays_ms)
+    for delay_ms in delays_ms:
+        alone.arrive([delay_ms])
+    samples = parse(render().decode())
+    many, each = (
+        {(name, *(pair for pair in labels if pair[0] != "store")): count for (name, labels), count in samples.items()
+         if "delivery_delay" in name and not name.endswith("_created") and ("store", store) in labels}
+        for store in ("test-of-many", "test-of-each")
+    )  # fmt: skip
+    assert many == each
+    assert value(samples, "delivery_delay_seconds_bucket", store="test-of-many", le="0.5") == 3
+    assert value(samples, "delivery_delay_seconds_bucket", store="test-of-many", le="900.0") == 7
+    assert value(samples, "delivery_delay_seconds_bucket", store="test-of-many", le="+Inf") == len(delays_ms)
+
+
 async def test_each_job_is_counted_with_its_commit_and_so_is_a_commit_that_fails(migrated: Path, tmp_path: Path):  # noqa: F811
     store = Store(f"sqlite:///{shutil.copy(migrated, tmp_path / 'gateway.db')}")
     await store.start(NOW_MS)
