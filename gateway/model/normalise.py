@@ -94,10 +94,10 @@ def to_public_ip(raw: str | None) -> str | None:
     """The visitor's address when it is one of the public internet, an IPv4 in IPv6's clothes as IPv4; else None.
 
     Cached, as one address is read in several places. Addresses reserved for documentation count as public: TikTok takes
-    them, and tests have no others (spec 8).
+    them, and tests have no others (spec 8). An IPv6 zone, which may be any text, means nothing outside of its machine.
     """
     try:
-        ip = ip_address(_trim(raw))
+        ip = ip_address(_trim(raw).partition("%")[0])
     except ValueError:
         return None
     if isinstance(ip, IPv6Address) and ip.ipv4_mapped:

@@ -104,10 +104,11 @@ def _add(cursor: Cursor, store_id: str, kinds: Sequence[_Kind], sign: int) -> No
             count[column] += sign * kind.events
         if kind.fate == Fate.ACCEPTED and kind.source != "test":
             worth = recovered[store_id, kind.hour_ms, kind.pixel_code, kind.browser, kind.currency, SLOT]
-            worth[_find_route(kind)] += sign * kind.events
-            worth[f"{_find_route(kind)}_e4"] += sign * int(kind.worth_e4)
+            route = _find_route(kind)
+            worth[route] += sign * kind.events
+            worth[f"{route}_e4"] += sign * int(kind.worth_e4)
             if kind.event == "Purchase":
-                worth[f"{_find_route(kind)}_purchases"] += sign * kind.events
+                worth[f"{route}_purchases"] += sign * kind.events
     add_counts(cursor, _ADD_FLOW, _FLOW, flow)
     add_counts(cursor, _ADD_RECOVERED, _ROUTES, recovered)
 

@@ -60,7 +60,9 @@ _IN_OTHER_WORDS: Mapping[str, str] = {
     sql.FIND_DUE: sql.FIND_DUE.replace("json_group_array(id)", "coalesce(json_agg(id), '[]')::text").replace(
         "LIMIT ?", "LIMIT ? FOR UPDATE SKIP LOCKED"
     ),
-    sql.CLAIM: sql.CLAIM.replace("group_concat", "string_agg"),
+    sql.CLAIM: sql.CLAIM.replace("group_concat", "string_agg").replace(
+        "json_quote(e.ip)", "coalesce(to_json(e.ip)::text, 'null')"
+    ),
     sql.ADD_ATTEMPTS: sql.ADD_ATTEMPTS.replace("ON CONFLICT", "FOR KEY SHARE ON CONFLICT"),
 }
 """What is read to be changed is locked, visitors in one order on every node; what another node claims is passed by."""

@@ -155,7 +155,7 @@ def _part_over(cursor: Cursor, drafts: Iterable[_Draft]) -> tuple[list[_Draft], 
     over: list[_Draft] = []
     for draft in drafts:
         store_id, visitor_id = draft.row[0], draft.row[5]
-        is_told = draft.event.event != "Purchase" or ledger.note_purchase(cursor, store_id, draft.event, visitor_id)
+        is_told = ledger.note_purchase(cursor, store_id, draft.event, visitor_id)
         (told if is_told else over).append(draft)
     return told, over
 

@@ -103,7 +103,7 @@ its own."""
 
 CLAIM = """
     SELECT group_concat('[' || o.due_ms || ',"' || o.id || '",' || e.body
-        || ',' || coalesce('"' || e.ip || '"', 'null') || ',' || e.expires_ms || ',' || o.attempts
+        || ',' || json_quote(e.ip) || ',' || e.expires_ms || ',' || o.attempts
         || ',' || coalesce(o.maybe_sent_ms || '', 'null')
         || ',' || CASE WHEN NOT v.marketing THEN 'true' ELSE 'false' END || ']', ',')
     FROM outbox o
@@ -112,7 +112,8 @@ CLAIM = """
     WHERE o.store_id = ? AND o.id IN (SELECT value FROM json_each(?))"""
 """What is due, read after it was found: by then no other node can add a twin's words to it.
 
-One JSON text, put together from parts that need no quoting: in one step of the driver, and decoded in one as well.
+One JSON text, in one step of the driver, and decoded in one as well. Our own ids need no quoting; an address, which
+came from outside, does.
 """
 
 LEASE = """

@@ -204,6 +204,7 @@ def test_a_city_never_holds_spaces_or_capitals(raw):
         ("2001:0db8:0000::0001", "2001:db8::1"),
         ("2a00:1450:4001:81b::200e", "2a00:1450:4001:81b::200e"),
         ("::ffff:8.8.8.8", "8.8.8.8"),
+        ('2001:4860:4860::8888%"],["x', "2001:4860:4860::8888"),
     ],
 )
 def test_public_and_documentation_addresses_are_kept(raw, ip):

@@ -46,6 +46,15 @@ async def test_the_oldest_due_are_claimed_first_and_no_more_than_asked(store: St
     assert [one.event.received_ms - NOW_MS for one in rest] == [0]
 
 
+@pytest.mark.parametrize("ip", [None, "203.0.113.7", '2001:4860:4860::8888%"],["\\x', "an 'address'"])
+async def test_whatever_stands_as_an_address_spoils_no_claim(store: Store, ip: str | None):
+    said = make_event()
+    await store.record(make_receipt(structs.replace(said, user=structs.replace(said.user, ip=ip)), make_event()))
+    claimed = await store.claim(LANE, "lease", NOW_MS, 10)
+    assert len(claimed) == 2
+    assert {one.event.user.ip for one in claimed if one.event.event_id == said.event_id} == {ip}
+
+
 async def test_nothing_is_claimed_twice_at_once(store: Store):
     await queue(store, *[NOW_MS] * 20)
     async with busy(store):
