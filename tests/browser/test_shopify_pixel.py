@@ -307,6 +307,15 @@ async def test_a_refusal_of_somebody_unknown_is_told_to_nobody(page: Page, store
     assert len(storefront.pixel_beacons) == 1
 
 
+async def test_a_refusal_counts_though_it_is_taken_back_at_once(page: Page, storefront: Storefront) -> None:
+    await open_checkout(page, storefront, UNDECIDED)
+    at_once = "([checkout, ...said]) => { publish('checkout_started', checkout); said.forEach(collect); }"
+    await page.evaluate(at_once, [make_checkout(), UNDECIDED, ALLOWED])
+    await tell(page, storefront, "checkout_completed", make_order())
+    assert [event["event"] for event in storefront.pixel_events] == ["Purchase"]
+    assert len(storefront.pixel_beacons) == 1
+
+
 @pytest.mark.parametrize("privacy", [{}, {"marketingAllowed": "yes"}])
 async def test_only_a_boolean_of_shopifys_is_consent(
     page: Page, storefront: Storefront, privacy: dict[str, Any]
