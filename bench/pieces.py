@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.site import HOST, ORIGIN, PIXEL, STORE, USER_AGENT, build_beacon, write_config
-from gateway.delivery.settlements import after_answer, screen
+from gateway.delivery.packing import pack
+from gateway.delivery.settlements import after_answer
 from gateway.intake.receive import Intake
 from gateway.intake.tokens import Tokens
 from gateway.model.visitor import Visitor, update_visitor
@@ -164,10 +165,10 @@ class Database:
         found = self.write(lambda cursor: outbox.claim(cursor, STORE, PIXEL, "lease", now_ms, BEACONS))
         claimed = outbox.to_claimed(found)
         assert len(claimed) == BEACONS
-        kept_back = [screen(one, one.event.received_ms) for one in claimed]
-        assert not any(kept_back)
-        build_request(PIXEL, [one.event for one in claimed])
-        settled = [after_answer(one, _ACCEPTED, now_ms, now_ms, now_ms) for one in claimed]
+        packed, kept_back = pack(STORE, claimed, NOW_MS)
+        assert not kept_back
+        build_request(PIXEL, [one.data for one in packed])
+        settled = [after_answer(one, _ACCEPTED, now_ms, now_ms, now_ms) for one in packed]
         self.write(lambda cursor: outbox.settle(cursor, STORE, "lease", settled))
 
 

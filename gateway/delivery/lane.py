@@ -18,8 +18,9 @@ from typing import TypeVar
 from uuid_utils import uuid7
 
 from gateway.delivery.hands import FEW, Hands
+from gateway.delivery.packing import Packed, pack
 from gateway.delivery.retry import CAP_S, Pace
-from gateway.delivery.settlements import after_answer, not_ahead, put_back, screen, unwritten
+from gateway.delivery.settlements import after_answer, put_back
 from gateway.errors import StoreUnavailable
 from gateway.model.outcome import Fate
 from gateway.settings import DeliverySettings, PixelSettings
@@ -79,7 +80,7 @@ class LaneWorker:
         self.fates: Counter[Fate] = Counter()
         """How many events this process has seen meet each fate."""
         self.ahead_ms: int | None = None
-        """How far this machine's clock was ahead of TikTok's at the last answer, which may have taken ten seconds."""
+        """How far this machine's clock was ahead of TikTok's at the last answer, which may have taken long: at the least."""
         self.told_s = 0.0
         """When that was, by a clock that nobody sets."""
 
@@ -179,33 +180,28 @@ class LaneWorker:
 
     async def _deliver(self, claimed: Sequence[Claimed], leased_ms: int) -> None:
         """Each claimed event is settled: kept back for a reason, or sent."""
-        now_ms = self._clock()
-        kept_back = {one.id: settlement for one in claimed if (settlement := screen(one, now_ms))}
+        packed, kept_back = await asyncio.to_thread(pack, self.lane[0], claimed, self._clock())
         if kept_back:
-            await self._settle(list(kept_back.values()))
-        if batch := [one for one in claimed if one.id not in kept_back]:
-            await self._send(batch, leased_ms)
+            await self._settle(kept_back)
+        if packed:
+            await self._send(packed, leased_ms)
 
-    async def _send(self, batch: Sequence[Claimed], leased_ms: int) -> None:
-        """The batch went out in one request, or in ever smaller ones while one of its events spoils it for the others:
-        TikTok refuses the whole, or it cannot be written at all.
+    async def _send(self, batch: Sequence[Packed], leased_ms: int) -> None:
+        """The batch went out in one request, or in ever smaller ones while TikTok refuses the whole for one of them.
 
-        What has not been sent when the lane is held back or told to stop is put back.
+        What has not been sent when the lane is held back, told to stop or its clock is set back is put back.
         """
-        waiting: list[Sequence[Claimed]] = [batch]
+        waiting: list[Sequence[Packed]] = [batch]
         while waiting and self._may_send():
-            if not 0 <= self._clock() - leased_ms <= RENEW_AFTER_MS:
+            age_ms = self._clock() - leased_ms
+            if age_ms < 0:
+                break  # the clock was set back: what it has dated since lies ahead, and is to be packed anew
+            if age_ms > RENEW_AFTER_MS:
                 waiting, leased_ms = await self._renew(waiting)
                 continue  # and once more, if that took long: the database may have been away
             part = waiting.pop()
             sent_ms, test_code = self._clock(), self._test_code()
-            answer = await self._ask(part, sent_ms, test_code)
-            if answer is None and len(part) == 1:
-                await self._settle([unwritten(part[0], sent_ms)])
-                continue
-            if answer is None:
-                waiting += _halve(part)
-                continue
+            answer = await self._ask(part, test_code)
             self._tally.answer(answer.verdict, (self._clock() - sent_ms) / 1000)
             if answer.verdict is Verdict.REJECT and len(part) > 1:
                 waiting += _halve(part)
@@ -216,7 +212,7 @@ class LaneWorker:
             is_test = bool(test_code)
             await self._settle([after_answer(one, answer, sent_ms, now_ms, due_ms, is_test=is_test) for one in part])
             if answer.verdict is Verdict.ACCEPTED:
-                self._tally.arrive(now_ms - one.event.received_ms for one in part)
+                self._tally.arrive(now_ms - one.received_ms for one in part)
         if waiting:
             now_ms = self._clock()
             due_ms = self._find_due_ms(now_ms)
@@ -229,7 +225,7 @@ class LaneWorker:
         """
         return min(max(now_ms, self._pace.held_until_ms), now_ms + int(CAP_S * 1000))
 
-    async def _renew(self, waiting: Sequence[Sequence[Claimed]]) -> tuple[list[Sequence[Claimed]], int]:
+    async def _renew(self, waiting: Sequence[Sequence[Packed]]) -> tuple[list[Sequence[Packed]], int]:
         """What of these is still this lane's, and when it was leased anew, Unix milliseconds.
 
         The rest is another node's, for which the lease had ended, or was erased: it must not be sent from here.
@@ -239,30 +235,16 @@ class LaneWorker:
         parts = ([one for one in part if one.id in held] for part in waiting)
         return [part for part in parts if part], now_ms
 
-    async def _ask(self, part: Sequence[Claimed], now_ms: int, test_code: str | None) -> Answer | None:
-        """What TikTok says to these events in one request; None where they cannot be written as one."""
-        body = await self._build(part, now_ms, test_code)
-        return await self._client.send(self._pixel.access_token.get_secret_value(), body) if body else None
-
-    async def _build(self, part: Sequence[Claimed], now_ms: int, test_code: str | None) -> bytes | None:
-        """These events as one request; None where something in them makes that fail, a defect of ours.
-
-        Raises: what no other events would mend, such as no memory or no thread.
-        """
-        try:
-            events = [not_ahead(one.event, now_ms) for one in part]
-            return await asyncio.to_thread(build_request, self.lane[1], events, test_code)
-        except (MemoryError, OSError, RuntimeError):
-            raise
-        except Exception:
-            if len(part) == 1:
-                log.exception("store %s: event %s cannot be written as a request", self.lane[0], part[0].id)
-            return None
+    async def _ask(self, part: Sequence[Packed], test_code: str | None) -> Answer:
+        """What TikTok says to these events in one request."""
+        body = build_request(self.lane[1], [one.data for one in part], test_code)
+        return await self._client.send(self._pixel.access_token.get_secret_value(), body)
 
     def _heed(self, answer: Answer, sent_ms: int) -> None:
         was_paused = self.is_paused
         if answer.told_ms is not None:
-            self.ahead_ms, self.told_s = self._clock() - answer.told_ms, time.monotonic()
+            self.ahead_ms = max(sent_ms - answer.told_ms, 0) or min(self._clock() - answer.told_ms, 0)
+            self.told_s = time.monotonic()
         self._pace.heed(answer, sent_ms, self._clock())
         if self.is_paused and not was_paused:
             log.error("store %s: TikTok refuses this pixel's credentials (code %s)", self.lane[0], answer.code)
@@ -293,7 +275,7 @@ class LaneWorker:
             self._stuck -= is_stuck
 
 
-def _halve(part: Sequence[Claimed]) -> list[Sequence[Claimed]]:
+def _halve(part: Sequence[Packed]) -> list[Sequence[Packed]]:
     """The two halves, the first one last, for that is taken next."""
     middle = len(part) // 2
     return [part[middle:], part[:middle]]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from msgspec import structs
 
+from gateway.delivery.retry import CAP_S
 from gateway.model.event import Event
 from gateway.model.outcome import Fate
 from gateway.model.words import AS_A_TEST
@@ -22,25 +25,36 @@ _FATES = {Verdict.ACCEPTED: Fate.ACCEPTED, Verdict.REJECT: Fate.REJECTED}
 """What ends an event's way; after any other verdict it is sent again."""
 
 
-def screen(claimed: Claimed, now_ms: int) -> Settlement | None:
+class _Leased(Protocol):
+    """What is known of an event whether it was read or not."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def attempts(self) -> int: ...
+    @property
+    def maybe_sent_ms(self) -> int | None: ...
+
+
+def screen(claimed: Claimed, event: Event, now_ms: int) -> Settlement | None:
     """Why this event must not be sent now, as its settlement; None when it may go."""
-    fate, reason = _judge(claimed, now_ms)
+    fate, reason = _judge(claimed, event, now_ms)
     return Settlement(claimed.id, now_ms, fate, reason, maybe_sent_ms=claimed.maybe_sent_ms) if fate else None
 
 
-def _judge(claimed: Claimed, now_ms: int) -> tuple[Fate | None, str | None]:
+def _judge(claimed: Claimed, event: Event, now_ms: int) -> tuple[Fate | None, str | None]:
     if claimed.is_withdrawn:
         return Fate.WITHDRAWN, "consent was withdrawn before it was sent"
     if now_ms > claimed.expires_ms:
-        return Fate.EXPIRED, _too_late(claimed)
+        return Fate.EXPIRED, _too_late(event)
     if claimed.maybe_sent_ms is not None and now_ms > claimed.maybe_sent_ms + UNKNOWN_WINDOW_MS:
         return Fate.EXPIRED, "an earlier attempt had no answer 48 hours ago: TikTok could count it twice"
-    fault = check_event(claimed.event)
+    fault = check_event(event)
     return (Fate.REJECTED, fault) if fault else (None, None)
 
 
-def _too_late(claimed: Claimed) -> str:
-    if claimed.event.pixel == "fired":
+def _too_late(event: Event) -> str:
+    if event.pixel == "fired":
         return "the Pixel reported it 48 hours ago: TikTok could count it twice"
     return "older than delivery.max_age_h"
 
@@ -53,19 +67,27 @@ def not_ahead(event: Event, now_ms: int) -> Event:
     return structs.replace(event, occurred_ms=now_ms) if event.occurred_ms > now_ms else event
 
 
-def put_back(claimed: Claimed, now_ms: int, due_ms: int) -> Settlement:
+def put_back(claimed: _Leased, now_ms: int, due_ms: int) -> Settlement:
     """The settlement of an event that was claimed and not sent: as it was before, and due again."""
     return Settlement(claimed.id, now_ms, due_ms=due_ms, attempts=claimed.attempts, maybe_sent_ms=claimed.maybe_sent_ms)
 
 
-def unwritten(claimed: Claimed, now_ms: int) -> Settlement:
+def unread(claimed: Claimed, now_ms: int) -> Settlement:
+    """The settlement of an event that this program cannot read: another version may, as long as it is in time."""
+    if now_ms > claimed.expires_ms:
+        reason = "it could not be read, by a defect of the gateway that its log names"
+        return Settlement(claimed.id, now_ms, Fate.EXPIRED, reason, maybe_sent_ms=claimed.maybe_sent_ms)
+    return put_back(claimed, now_ms, now_ms + int(CAP_S * 1000))
+
+
+def unwritten(claimed: _Leased, now_ms: int) -> Settlement:
     """The settlement of an event that cannot be written as a request, not even alone: nothing would ever send it."""
     reason = "it could not be written as a request, by a defect of the gateway that its log names"
     return Settlement(claimed.id, now_ms, Fate.REJECTED, reason, maybe_sent_ms=claimed.maybe_sent_ms)
 
 
 def after_answer(
-    claimed: Claimed, answer: Answer, sent_ms: int, now_ms: int, due_ms: int, *, is_test: bool = False
+    claimed: _Leased, answer: Answer, sent_ms: int, now_ms: int, due_ms: int, *, is_test: bool = False
 ) -> Settlement:
     """The settlement of one event of an answered request; REJECT is for an event that was alone in its request."""
     fate, reason = _FATES.get(answer.verdict), None

@@ -20,7 +20,7 @@ from gateway.settings import PixelSettings, StoreSettings
 from gateway.tiktok.answers import Answer, Verdict
 from gateway.tiktok.client import TikTokClient
 from gateway.tiktok.meanings import explain_code
-from gateway.tiktok.payload import build_request
+from gateway.tiktok.payload import build_event, build_request
 
 LABEL = "tag-gateway test event"
 WHERE = "Events Manager > your pixel > Test Events"
@@ -57,7 +57,7 @@ async def send_trials(api_base: str, shops: Sequence[StoreSettings], code: str, 
 
 async def send_trial(client: TikTokClient, shop: StoreSettings, pixel: PixelSettings, code: str, now_ms: int) -> Trial:
     """One test event was sent to this pixel. Nothing is raised; being refused is an answer too."""
-    body = build_request(pixel.code, [build_trial_event(shop, now_ms)], code)
+    body = build_request(pixel.code, [build_event(build_trial_event(shop, now_ms))], code)
     answer = await client.send(pixel.access_token.get_secret_value(), body)
     return describe(pixel.code, answer)
 

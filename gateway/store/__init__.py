@@ -116,7 +116,7 @@ class Store:
                 if claimed:
                     break  # these are leased, and so would be taken for sent
                 raise
-            step = await asyncio.to_thread(outbox.to_claimed, found)
+            step = outbox.to_claimed(found)
             claimed += step
             if len(step) < most:
                 break

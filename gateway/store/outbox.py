@@ -12,14 +12,12 @@ from operator import attrgetter
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
-from gateway.model.event import Event
 from gateway.store import sql
 from gateway.store.endings import count_ends
 from gateway.store.receipt import Claimed, Settlement
 from gateway.store.rollups import count_failures
-from gateway.store.rows import with_ip
 from gateway.store.sql import Cursor
 
 LEASE_MS = 15_000
@@ -33,7 +31,7 @@ STEP = 250
 def claim(cursor: Cursor, store_id: str, pixel_code: str, lease: str, now_ms: int, limit: int) -> str:
     """Up to `limit` due events of one pixel, the oldest first, leased under this name until now + 15 s.
 
-    Shape: JSON for `to_claimed`, which takes longer than all the rest and need not keep the writer.
+    Shape: JSON for `to_claimed`, which need not keep the writer.
     """
     cursor.execute(sql.FIND_DUE, (store_id, pixel_code, now_ms, limit))
     ids = cursor.fetchone()[0]
@@ -50,7 +48,7 @@ class _Row(Struct, frozen=True, gc=False, array_like=True):
 
     due_ms: int
     id: str
-    event: Event
+    body: Raw
     ip: str | None
     expires_ms: int
     attempts: int
@@ -65,7 +63,7 @@ _to_due_ms = attrgetter("due_ms")
 def to_claimed(found: str) -> list[Claimed]:
     """The events that `claim` found, the oldest first."""
     return [
-        Claimed(row.id, with_ip(row.event, row.ip), row.expires_ms, row.attempts, row.maybe_sent_ms, row.is_withdrawn)
+        Claimed(row.id, row.body, row.ip, row.expires_ms, row.attempts, row.maybe_sent_ms, row.is_withdrawn)
         for row in sorted(_decode(found), key=_to_due_ms)
     ]
 

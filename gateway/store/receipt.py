@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from gateway.model.consent import ConsentMode
 from gateway.model.conversion import OrderFacts, Reason, Reversal
 from gateway.model.event import NO_USER, Event, User
 from gateway.model.outcome import Dropped, Fate
 from gateway.model.visitor import Sighting, Visitor
+from gateway.store import rows
 
 
 class AnchorKind(StrEnum):
@@ -119,14 +120,20 @@ class Recorded(Struct, frozen=True, gc=False):
 
 
 class Claimed(Struct, frozen=True, gc=False):
-    """An event leased for sending. `maybe_sent_ms` is what was known before this lease."""
+    """An event leased for sending, as it is stored. `maybe_sent_ms` is what was known before this lease."""
 
     id: str
-    event: Event
+    body: Raw
+    ip: str | None
     expires_ms: int
     attempts: int
     maybe_sent_ms: int | None
     is_withdrawn: bool
+
+    @property
+    def event(self) -> Event:
+        """The event itself, read anew each time. Raises: msgspec.MsgspecError when it was stored by another program."""
+        return rows.to_event(self.body, self.ip)
 
 
 class Settlement(Struct, frozen=True, gc=False):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from msgspec import structs
+from msgspec import Raw, structs
 
 from gateway.model.consent import Consent
 from gateway.model.event import Event
@@ -80,11 +80,7 @@ def from_event(event: Event) -> tuple[str, str | None]:
     return _encode(bare).decode(), ip
 
 
-def to_event(body: str, ip: str | None) -> Event:
-    """The event of a row."""
-    return with_ip(_decode(body), ip)
-
-
-def with_ip(event: Event, ip: str | None) -> Event:
-    """The event with the address that is kept beside it."""
+def to_event(body: str | Raw, ip: str | None) -> Event:
+    """The event of a row, with the address that is kept beside it."""
+    event = _decode(body)
     return structs.replace(event, user=structs.replace(event.user, ip=ip)) if ip else event

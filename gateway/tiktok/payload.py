@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from gateway.model.event import Content, Event, Properties, User
 from gateway.model.names import to_current_name
@@ -83,11 +83,12 @@ class _Event(Struct, frozen=True, gc=False, omit_defaults=True):
 class _Request(Struct, frozen=True, gc=False, omit_defaults=True):
     event_source: str
     event_source_id: str
-    data: list[_Event]
+    data: Sequence[Raw]
     test_event_code: str | None = None
     partner_name: str | None = None
 
 
+_encode = msgspec.json.Encoder().encode
 _NOBODY, _NO_PRODUCT, _NO_PROPERTIES = _User(), _Content(), _Properties()
 
 
@@ -109,13 +110,18 @@ def check_event(event: Event) -> str | None:
     return None
 
 
+def build_event(event: Event) -> Raw:
+    """One event as JSON, ready for a request; `check_event` lets it pass."""
+    return Raw(_encode(_to_event(event)))
+
+
 def build_request(
     pixel_code: str,
-    events: Sequence[Event],
+    events: Sequence[Raw],
     test_event_code: str | None = None,
     partner_name: str | None = None,
 ) -> bytes:
-    """The JSON body that reports these events, each of which `check_event` lets pass.
+    """The JSON body that reports these events, made by `build_event`.
 
     Raises: ValueError when there are none or more than MAX_EVENTS: the caller has made its batch wrong.
     """
@@ -126,9 +132,9 @@ def build_request(
         event_source_id=pixel_code,
         test_event_code=_text(test_event_code),
         partner_name=_text(partner_name),
-        data=[_to_event(event) for event in events],
+        data=events,
     )
-    return msgspec.json.encode(request)
+    return _encode(request)
 
 
 def _to_event(event: Event) -> _Event:

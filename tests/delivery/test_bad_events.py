@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.delivery import lane
+from gateway.delivery import packing
 from gateway.demo.fake_tiktok import Mood
 from tests.delivery.rig import BAD_PAGE, Delivery
 
@@ -95,14 +95,14 @@ async def test_what_can_be_seen_to_be_wrong_is_never_sent(delivery: Delivery):
 async def test_what_cannot_be_written_is_found_and_the_others_arrive_once(
     delivery: Delivery, monkeypatch: pytest.MonkeyPatch, bad: set[int]
 ):
-    build, spoilt = lane.build_request, {f"e-{number}" for number in bad}
+    build, spoilt = packing.build_event, {f"e-{number}" for number in bad}
 
-    def build_badly(pixel_code, events, test_code):
-        if not spoilt.isdisjoint(event.event_id for event in events):
+    def build_badly(event):
+        if event.event_id in spoilt:
             raise ValueError("nobody@example.com is no number")
-        return build(pixel_code, events, test_code)
+        return build(event)
 
-    monkeypatch.setattr(lane, "build_request", build_badly)
+    monkeypatch.setattr(packing, "build_event", build_badly)
     await send_with_bad(delivery, 100)
     rows = await delivery.read()
     told = {row["reason"] for row in rows if row["event_id"] in spoilt}
@@ -111,3 +111,4 @@ async def test_what_cannot_be_written_is_found_and_the_others_arrive_once(
     assert told == {"it could not be written as a request, by a defect of the gateway that its log names"}
     assert await delivery.read_outbox() == []
     assert len(await delivery.read_attempts()) == 100 - len(bad)
+    assert delivery.sizes == [100 - len(bad)]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from msgspec import structs
+from msgspec import Raw, structs
 
 from gateway.delivery.settlements import UNKNOWN_WINDOW_MS, after_answer, put_back, screen
 from gateway.model.event import Event, Page, PixelState, Source, User
 from gateway.model.outcome import Fate
 from gateway.model.words import AS_A_TEST
 from gateway.store import Claimed, Settlement
+from gateway.store.rows import from_event
 from gateway.tiktok.answers import Answer, Verdict
 
 NOW_MS = 1_790_000_000_000
@@ -22,11 +23,19 @@ EVENT = Event(
     page=Page("https://www.acme.com/"),
     user=User(external_id=("ab" * 32,)),
 )
-CLAIMED = Claimed("id-1", EVENT, expires_ms=NOW_MS + 10, attempts=3, maybe_sent_ms=None, is_withdrawn=False)
 
 
-def claimed(**said) -> Claimed:
-    return structs.replace(CLAIMED, **said)
+def claimed(event: Event = EVENT, **said) -> Claimed:
+    usual = {"expires_ms": NOW_MS + 10, "attempts": 3, "maybe_sent_ms": None, "is_withdrawn": False}
+    body, ip = from_event(event)
+    return Claimed("id-1", Raw(body.encode()), ip, **usual | said)
+
+
+CLAIMED = claimed()
+
+
+def judge(one: Claimed, now_ms: int) -> Settlement | None:
+    return screen(one, one.event, now_ms)
 
 
 def answer(verdict: Verdict, *, is_known: bool = True, **said) -> Answer:
@@ -37,18 +46,18 @@ def answer(verdict: Verdict, *, is_known: bool = True, **said) -> Answer:
 def test_what_is_kept_back_still_tells_what_may_have_been_sent():
     """Else it could be replayed when TikTok counts it twice."""
     for kept in (claimed(is_withdrawn=True), claimed(expires_ms=0), claimed(event=structs.replace(EVENT, event=""))):
-        settlement = screen(structs.replace(kept, maybe_sent_ms=NOW_MS - 5), NOW_MS)
+        settlement = judge(structs.replace(kept, maybe_sent_ms=NOW_MS - 5), NOW_MS)
         assert settlement
         assert settlement.maybe_sent_ms == NOW_MS - 5
 
 
 def test_an_event_in_time_may_go():
-    assert screen(CLAIMED, NOW_MS) is None
+    assert judge(CLAIMED, NOW_MS) is None
 
 
 @pytest.mark.parametrize(("late_ms", "fate"), [(0, None), (1, Fate.EXPIRED)])
 def test_an_event_expires_after_its_end(late_ms, fate):
-    settlement = screen(CLAIMED, CLAIMED.expires_ms + late_ms)
+    settlement = judge(CLAIMED, CLAIMED.expires_ms + late_ms)
     assert (settlement and settlement.fate) == fate
 
 
@@ -61,32 +70,32 @@ def test_an_event_expires_after_its_end(late_ms, fate):
     ],
 )
 def test_an_expired_event_is_told_why(pixel, reason):
-    settlement = screen(claimed(event=structs.replace(EVENT, pixel=pixel)), NOW_MS + 11)
+    settlement = judge(claimed(event=structs.replace(EVENT, pixel=pixel)), NOW_MS + 11)
     assert settlement == Settlement("id-1", NOW_MS + 11, Fate.EXPIRED, reason)
 
 
 @pytest.mark.parametrize(("late_ms", "fate"), [(0, None), (1, Fate.EXPIRED)])
 def test_an_event_that_may_have_been_sent_has_less_than_two_days(late_ms, fate):
     maybe = claimed(maybe_sent_ms=NOW_MS, expires_ms=NOW_MS * 2)
-    settlement = screen(maybe, NOW_MS + UNKNOWN_WINDOW_MS + late_ms)
+    settlement = judge(maybe, NOW_MS + UNKNOWN_WINDOW_MS + late_ms)
     assert (settlement and settlement.fate) == fate
     assert UNKNOWN_WINDOW_MS < 48 * 3_600_000
 
 
 def test_withdrawn_consent_comes_before_everything_else():
-    settlement = screen(claimed(is_withdrawn=True, maybe_sent_ms=0), NOW_MS + 11)
+    settlement = judge(claimed(is_withdrawn=True, maybe_sent_ms=0), NOW_MS + 11)
     assert settlement
     assert settlement.fate is Fate.WITHDRAWN
 
 
 def test_an_event_that_tiktok_would_refuse_is_rejected_unsent():
-    settlement = screen(claimed(event=structs.replace(EVENT, user=User())), NOW_MS)
+    settlement = judge(claimed(event=structs.replace(EVENT, user=User())), NOW_MS)
     assert settlement == Settlement("id-1", NOW_MS, Fate.REJECTED, "user: empty, nothing to match")
 
 
 @pytest.mark.parametrize("kept", [claimed(is_withdrawn=True), claimed(expires_ms=0), claimed(maybe_sent_ms=0)])
 def test_what_is_kept_back_was_not_attempted(kept):
-    settlement = screen(kept, NOW_MS)
+    settlement = judge(kept, NOW_MS)
     assert settlement
     assert settlement.verdict is None
 

@@ -177,14 +177,14 @@ async def test_a_lease_that_cannot_be_renewed_yet_is_renewed_later(delivery: Del
 
 
 async def test_a_defect_in_one_delivery_stops_no_lane(delivery: Delivery, monkeypatch: pytest.MonkeyPatch, caplog):
-    build, broken = lane.build_request, iter([True])
+    build, broken = lane.pack, iter([True])
 
     def build_badly(*told):
         if next(broken, False):
             raise RuntimeError("can't start new thread")
         return build(*told)
 
-    monkeypatch.setattr(lane, "build_request", build_badly)
+    monkeypatch.setattr(lane, "pack", build_badly)
     await delivery.queue(*delivery.make_events(2))
     delivery.start()
     await delivery.store.until(lambda: delivery.store.claims)

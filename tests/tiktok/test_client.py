@@ -14,14 +14,15 @@ from gateway.demo.fake_tiktok import DEMO_PIXEL, DEMO_TOKEN, FakeTikTok, Mood
 from gateway.model.event import Event, Page, Source, User
 from gateway.tiktok.answers import Verdict
 from gateway.tiktok.client import MAX_ANSWER_BYTES, TRACK_PATH, TikTokClient
-from gateway.tiktok.payload import build_request
+from gateway.tiktok.payload import build_event, build_request
 from tests.ports import free_port
 
 
 def build(event_id: str = "1") -> bytes:
     now_ms = int(time.time() * 1000)
     page, user = Page("https://shop.example/"), User(ttclid="E.C.P.x")
-    return build_request(DEMO_PIXEL, [Event("ViewContent", event_id, now_ms, now_ms, Source.BEACON, page, user)])
+    event = Event("ViewContent", event_id, now_ms, now_ms, Source.BEACON, page, user)
+    return build_request(DEMO_PIXEL, [build_event(event)])
 
 
 @pytest.fixture

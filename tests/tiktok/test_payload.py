@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.model.event import Content, Event, Page, Properties, Source, User
 from gateway.model.normalise import EMPTY_SHA256
-from gateway.tiktok.payload import MAX_EVENTS, build_request, check_event
+from gateway.tiktok.payload import MAX_EVENTS, build_event, build_request, check_event
 
 PIXEL = "C0ABCDEFGHIJKLMNOPQR"
 EMAIL = "848a771458438fc2ec420560d769fb9b9b86851ee338ec56517baabd79d3bb4f"
@@ -34,6 +34,7 @@ PURCHASE = Event(
         order_id="5678901234567",
     ),
 )
+SENT = build_event(PURCHASE)
 
 
 def change(**changes) -> Event:
@@ -42,7 +43,7 @@ def change(**changes) -> Event:
 
 def send(event: Event) -> dict:
     """The event as TikTok would read it; a number JSON does not know fails the test."""
-    return json.loads(build_request(PIXEL, [event]), parse_constant=pytest.fail)["data"][0]
+    return json.loads(build_request(PIXEL, [build_event(event)]), parse_constant=pytest.fail)["data"][0]
 
 
 def send_properties(**properties) -> dict:
@@ -54,7 +55,7 @@ def send_user(**user) -> dict:
 
 
 def test_a_purchase_has_the_shape_tiktok_documents():
-    assert json.loads(build_request(PIXEL, [PURCHASE])) == {
+    assert json.loads(build_request(PIXEL, [SENT])) == {
         "event_source": "web",
         "event_source_id": PIXEL,
         "data": [
@@ -88,23 +89,23 @@ def test_a_purchase_has_the_shape_tiktok_documents():
 
 
 def test_the_test_code_and_the_partner_stand_at_the_root():
-    request = json.loads(build_request(PIXEL, [PURCHASE], test_event_code="TEST1", partner_name="Acme"))
+    request = json.loads(build_request(PIXEL, [SENT], test_event_code="TEST1", partner_name="Acme"))
     assert (request["test_event_code"], request["partner_name"]) == ("TEST1", "Acme")
     assert "test_event_code" not in request["data"][0]
 
 
 def test_an_empty_test_code_is_not_there():
-    assert "test_event_code" not in json.loads(build_request(PIXEL, [PURCHASE], test_event_code=""))
+    assert "test_event_code" not in json.loads(build_request(PIXEL, [SENT], test_event_code=""))
 
 
 @pytest.mark.parametrize("count", [0, MAX_EVENTS + 1])
 def test_a_request_of_no_or_too_many_events_is_our_mistake(count):
     with pytest.raises(ValueError, match="1 to 1000"):
-        build_request(PIXEL, [PURCHASE] * count)
+        build_request(PIXEL, [SENT] * count)
 
 
 def test_a_thousand_events_make_one_request():
-    assert len(json.loads(build_request(PIXEL, [PURCHASE] * MAX_EVENTS))["data"]) == MAX_EVENTS
+    assert len(json.loads(build_request(PIXEL, [SENT] * MAX_EVENTS))["data"]) == MAX_EVENTS
 
 
 @pytest.mark.parametrize(("old", "new"), [("CompletePayment", "Purchase"), ("SubmitForm", "Lead"), ("My", "My")])
