@@ -138,7 +138,7 @@ class _Life:
         rows = [row for row, _, _ in made]
         tally = Tally()
         for row in rows:
-            tally.count_event(row, "received")
+            tally.count_events([row], "received")
         self._count_returns(tally, rows)
         cursor.executemany(INSERT_EVENT, rows)
         tally.write(cursor)

@@ -39,6 +39,7 @@ from gateway.ops.retention import Retention
 from gateway.ops.schedule import keep_reconciled
 from gateway.settings import Settings, StoreSettings
 from gateway.signals.logs import set_up_logs
+from gateway.signals.metrics import keep_adding_up
 from gateway.store import Store
 from gateway.tiktok.client import TikTokClient
 from gateway.web.addon import AddonEndpoint
@@ -170,6 +171,7 @@ async def run_lifespan(settings: Settings, store: Store, desk: Desk, *, deliver:
         if deliverer:
             await stack.enter_async_context(delivering(deliverer))
         await stack.enter_async_context(alongside(warm_up(), "warm-up"))
+        await stack.enter_async_context(alongside(keep_adding_up(), "metrics"))
         await stack.enter_async_context(alongside(keep_reconciled(desk, settings), "reconcile"))
         await stack.enter_async_context(alongside(Retention(settings, store, now_ms).keep(), "retention"))
         await stack.enter_async_context(alongside(Watch(settings, store, deliverer).run(), "watch"))

@@ -80,7 +80,7 @@ class LaneWorker:
         self.fates: Counter[Fate] = Counter()
         """How many events this process has seen meet each fate."""
         self.ahead_ms: int | None = None
-        """How far this machine's clock was ahead of TikTok's at the last answer, which may have taken long: at the least."""
+        """How far this machine was ahead of TikTok at the last answer, at the least: that may have taken seconds."""
         self.told_s = 0.0
         """When that was, by a clock that nobody sets."""
 

@@ -7,9 +7,12 @@ make a process keep one more series.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 from bisect import bisect_left
 from collections import Counter as Tallied
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Metric, ProcessCollector, generate_latest
@@ -36,11 +39,27 @@ def _histogram(name: str, meaning: str, *labels: str, buckets: tuple[float, ...]
     return Histogram(f"tag_gateway_{name}", meaning, labels, registry=REGISTRY, buckets=buckets)
 
 
+class BatchHistogram(Histogram):
+    """A histogram that takes many values at once: one by one, they cost an event a twentieth of its delivery."""
+
+    def observe_all(self, amounts: Sequence[float]) -> None:
+        """As `observe` does it with each of them."""
+        self._sum.inc(sum(amounts))
+        for place, count in Tallied([bisect_left(self._upper_bounds, amount) for amount in amounts]).items():
+            self._buckets[place].inc(count)
+
+
 ACCEPTED = _counter("accepted", "Requests whose content is durably stored", "store", "endpoint")
 DROPPED = _counter("dropped", "Requests deliberately not kept", "store", "endpoint", "reason")
 REFUSED = _counter("refused", "Requests answered with an error", "store", "endpoint", "status")
 FAILURES = _counter("failures", "Requests that a defect of the gateway ended with a 500")
-REQUEST_SECONDS = _histogram("request_seconds", "From a request's head to its answer", "endpoint")
+REQUEST_SECONDS = BatchHistogram(
+    "tag_gateway_request_seconds",
+    "From a request's head to its answer",
+    ["endpoint"],
+    registry=REGISTRY,
+    buckets=_REQUEST_BUCKETS_S,
+)
 
 COMMIT_SECONDS = _histogram("commit_seconds", "One transaction, from its begin to the disk")
 COMMIT_JOBS = _histogram("commit_jobs", "Requests and settlements that shared one transaction", buckets=_BATCH_BUCKETS)
@@ -51,23 +70,46 @@ TIKTOK_REQUESTS = _counter("tiktok_requests", "Requests to TikTok, by what its a
 TIKTOK_SECONDS = _histogram("tiktok_request_seconds", "From sending a batch to TikTok's answer", "store")
 
 
-class _BatchHistogram(Histogram):
-    """A histogram that takes many values at once: one by one, they cost an event a twentieth of its delivery."""
-
-    def observe_all(self, amounts: Sequence[float]) -> None:
-        """As `observe` does it with each of them."""
-        self._sum.inc(sum(amounts))
-        for place, count in Tallied([bisect_left(self._upper_bounds, amount) for amount in amounts]).items():
-            self._buckets[place].inc(count)
-
-
-DELAY_SECONDS = _BatchHistogram(
+DELAY_SECONDS = BatchHistogram(
     "tag_gateway_delivery_delay_seconds",
     "From taking an event in to TikTok's yes",
     ["store"],
     registry=REGISTRY,
     buckets=_DELAY_BUCKETS_S,
 )
+
+
+_answered: deque[tuple[Counter, BatchHistogram, float]] = deque()
+"""What endpoints have answered and no number shows yet."""
+
+ADD_UP_S, MOST_AT_ONCE = 1.0, 1_000
+"""How often answers are added up, and after how many at the latest: one by one, that would cost a beacon a tenth of its
+answer."""
+
+
+def add_up() -> None:
+    """Everything answered so far is in the numbers. Any thread may call it."""
+    counts: Tallied[Counter] = Tallied()
+    times: defaultdict[BatchHistogram, list[float]] = defaultdict(list)
+    with contextlib.suppress(IndexError):
+        while True:
+            counter, histogram, seconds = _answered.popleft()
+            counts[counter] += 1
+            times[histogram].append(seconds)
+    for counter, count in counts.items():
+        counter.inc(count)
+    for histogram, some in times.items():
+        histogram.observe_all(some)
+
+
+async def keep_adding_up() -> None:
+    """The numbers that other workers of this machine show of this one are never older than `ADD_UP_S`."""
+    try:
+        while True:
+            await asyncio.sleep(ADD_UP_S)
+            add_up()
+    finally:
+        add_up()
 
 
 class Tally:
@@ -84,9 +126,9 @@ class Tally:
     def count(self, status: int, dropped: str | None, seconds: float) -> None:
         """One more request was accepted, dropped for a reason, or refused with a status, after so many seconds."""
         outcome = status if status >= 400 else dropped
-        counter = self._counters.get(outcome) or self._add(outcome)
-        counter.inc()
-        self._seconds.observe(seconds)
+        _answered.append((self._counters.get(outcome) or self._add(outcome), self._seconds, seconds))
+        if len(_answered) >= MOST_AT_ONCE:
+            add_up()
 
     def _add(self, outcome: int | str | None) -> Counter:
         counters = REFUSED if isinstance(outcome, int) else DROPPED
@@ -134,4 +176,5 @@ class _Shown:
 
 def render(state: Iterable[Metric] = ()) -> bytes:
     """Every number as Prometheus text, `state` among them. Takes milliseconds: not for the event loop."""
+    add_up()
     return generate_latest(_Shown(state))

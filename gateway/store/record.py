@@ -120,16 +120,12 @@ def _queue_events(cursor: Cursor, receipts: Sequence[Receipt], found: list[Recor
 
 def _count_drafts(tally: Tally, kept: Sequence[_Draft], twins: Sequence[_Draft], late: Sequence[_Draft]) -> None:
     """What came is counted; what has its fate already, by that as well."""
-    for draft in kept:
-        tally.count_event(draft.row, "received")
-        if draft.queued.fate:
-            tally.count_event(draft.row, draft.queued.fate)
+    tally.count_events([draft.row for draft in kept], "received")
+    for fate in {draft.queued.fate for draft in kept if draft.queued.fate}:
+        tally.count_events([draft.row for draft in kept if draft.queued.fate is fate], fate)
     late_ids = {draft.row[1] for draft in late}
-    for draft in twins:
-        if draft.row[1] not in late_ids:
-            tally.count_event(draft.row, "merged")
-    for draft in late:
-        tally.count_event(draft.row, "late")
+    tally.count_events([draft.row for draft in twins if draft.row[1] not in late_ids], "merged")
+    tally.count_events([draft.row for draft in late], "late")
 
 
 def _draft_events(cursor: Cursor, receipts: Sequence[Receipt], found: Sequence[Recorded]) -> Iterator[_Draft]:
@@ -178,8 +174,24 @@ class _Known:
 
     def put_into(self, event: Event) -> Event:
         """The event with its empty match keys filled in; its visitor stands in where nobody else is named."""
-        user = fill(event.user, self._user if event.user.external_id else self._user_with_id)
+        known = self._user if event.user.external_id else self._user_with_id
+        user = _see(event.user, known) if _is_seen(event.user) else fill(event.user, known)
         return structs.replace(event, user=user, limited_data_use=event.limited_data_use or self._refuses_sale)
+
+
+def _is_seen(user: User) -> bool:
+    """Whether this is no more than what any request shows of its browser: so it is with most events."""
+    return structs.replace(user, ip=None, user_agent=None, locale=None) == NO_USER
+
+
+def _see(seen: User, known: User) -> User:
+    """As `fill`, in a tenth of its time."""
+    return structs.replace(
+        known,
+        ip=seen.ip or known.ip,
+        user_agent=seen.user_agent or known.user_agent,
+        locale=seen.locale or known.locale,
+    )
 
 
 @lru_cache(4096)

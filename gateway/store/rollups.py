@@ -65,11 +65,11 @@ class Tally:
         self._flow: defaultdict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
         self._cookies: defaultdict[tuple[Any, ...], Counter[str]] = defaultdict(Counter)
 
-    def count_event(self, row: Sequence[Any], what: str) -> None:
-        """One event more of this kind. Shape: `row` is in the order of `sql.EVENT`; `what` is one of `_RECEIVED`."""
-        store_id, _, pixel_code, event, _, _, source, _, _, received_ms = row[:10]
-        hour_ms = received_ms - received_ms % HOUR_MS
-        self._flow[store_id, hour_ms, pixel_code, to_counted_name(event), source, SLOT][what] += 1
+    def count_events(self, rows: Iterable[Sequence[Any]], what: str) -> None:
+        """So many events more of this kind. Shape: rows in the order of `sql.EVENT`; `what` is one of `_RECEIVED`."""
+        kinds = Counter([(row[0], row[9] - row[9] % HOUR_MS, row[2], row[3], row[6]) for row in rows])
+        for (store_id, hour_ms, pixel_code, event, source), count in kinds.items():
+            self._flow[store_id, hour_ms, pixel_code, to_counted_name(event), source, SLOT][what] += count
 
     def count_return(self, store_id: str, found_by: FoundBy, seen: Sighting) -> None:
         """A known visitor came back on another day, with their cookie or without."""

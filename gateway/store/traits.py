@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
+from itertools import compress
 from operator import attrgetter
 from typing import Any
 
@@ -111,10 +112,7 @@ def to_e4(value: Decimal) -> int:
 
 def _find_keys(event: Event) -> int:
     traits = BROWSER if event.source in _OF_BROWSERS else 0
-    for value, bit in zip(_get_keys(event.user), _KEY_BITS, strict=True):
-        if value:
-            traits |= bit
-    return traits
+    return traits + sum(compress(_KEY_BITS, _get_keys(event.user)))
 
 
 _OF_BROWSERS = frozenset({Source.BEACON, Source.PIXEL})

@@ -157,20 +157,20 @@ def to_user(user: User) -> _User:
     """
     ip = to_public_ip(user.ip)
     return _User(
-        email=_digests(user.email),
-        phone=_digests(user.phone),
+        email=_digests(user.email) if user.email else None,
+        phone=_digests(user.phone) if user.phone else None,
         external_id=_digests(user.external_id),
-        first_name=_digest(user.first_name),
-        last_name=_digest(user.last_name),
-        zip_code=_digest(user.zip_code),
-        city=_text(user.city),
-        state=_text(user.state),
-        country=_text(user.country),
-        ttclid=_text(user.ttclid),
-        ttp=_text(user.ttp),
+        first_name=_digest(user.first_name) if user.first_name else None,
+        last_name=_digest(user.last_name) if user.last_name else None,
+        zip_code=_digest(user.zip_code) if user.zip_code else None,
+        city=_text(user.city) if user.city else None,
+        state=_text(user.state) if user.state else None,
+        country=_text(user.country) if user.country else None,
+        ttclid=_text(user.ttclid) if user.ttclid else None,
+        ttp=_text(user.ttp) if user.ttp else None,
         ip=ip,
         user_agent=_text(user.user_agent) if ip else None,
-        locale=_text(user.locale),
+        locale=_text(user.locale) if user.locale else None,
     )
 
 
@@ -188,11 +188,11 @@ def _to_properties(given: Properties) -> _Properties:
         currency=currency if has_worth else None,
         value=_number(given.value) if has_worth else None,
         num_items=_count_items(products) if given.num_items is None else given.num_items,
-        search_string=_text(given.search_string),
-        description=_text(given.description),
-        order_id=_text(given.order_id),
-        shop_id=_text(given.shop_id),
-        customer_type=_text(given.customer_type),
+        search_string=_text(given.search_string) if given.search_string else None,
+        description=_text(given.description) if given.description else None,
+        order_id=_text(given.order_id) if given.order_id else None,
+        shop_id=_text(given.shop_id) if given.shop_id else None,
+        customer_type=_text(given.customer_type) if given.customer_type else None,
     )
 
 
@@ -200,8 +200,8 @@ def _to_content(content: Content) -> _Content:
     return _Content(
         content_id=_text(content.content_id),
         content_name=_text(content.content_name),
-        content_category=_text(content.content_category),
-        brand=_text(content.brand),
+        content_category=_text(content.content_category) if content.content_category else None,
+        brand=_text(content.brand) if content.brand else None,
         price=_number(content.price),
         quantity=_number(content.quantity),
     )
