@@ -248,8 +248,7 @@ def build_config(settings: Settings, gateway: Front | str, **workers: Any) -> uv
         http=Connection,
         host=settings.server.host,
         port=settings.server.port,
-        proxy_headers=True,
-        forwarded_allow_ips=list(settings.server.trusted_proxies),
+        proxy_headers=False,  # `gateway.web.forwarded` does that
         access_log=False,
         server_header=False,
         log_config=None,

@@ -7,6 +7,7 @@ has names of its own (`admin_hosts`) and is nowhere else.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 
 from starlette.types import ASGIApp
 
@@ -14,8 +15,13 @@ from gateway.settings import Settings
 from gateway.signals.logs import begin_request
 from gateway.signals.metrics import FAILURES
 from gateway.web.answers import Answer, Receive, Scope, Send, send_answer
+from gateway.web.forwarded import Forwarded
+from gateway.web.hits import keep_header_map, to_header_map
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
+LONGEST_HOST = 512
+"""Bytes of a Host header; no name has as many (RFC 1035), and what is longer is none of ours."""
+
 ANY_HOST = frozenset({"/healthz", "/readyz", "/metrics"})
 _NOT_FOUND = Answer(404, [(b"content-type", b"text/plain"), (b"content-length", b"10")], b"not found\n")
 
@@ -37,6 +43,7 @@ class Front:
             for host, store in self._stores.items()
             if store.id == store_id
         }
+        self._forwarded = Forwarded(settings.server.trusted_proxies)
         self._routes = routes
         self._admin = admin
         self._admin_hosts = frozenset(settings.security.admin_hosts)
@@ -46,6 +53,8 @@ class Front:
             await self._routes(scope, receive, send)
             return
         begin_request()
+        headers = keep_header_map(scope)
+        self._forwarded.put_client(scope, headers)
         try:
             await self._find(scope)(scope, receive, send)
         except Exception:
@@ -73,9 +82,12 @@ async def _say_not_found(_scope: Scope, _receive: Receive, send: Send) -> None:
 
 def read_host(scope: Scope) -> str:
     """The Host header in lower case, without port and trailing dot."""
-    for name, value in scope["headers"]:
-        if name == b"host":
-            host: str = value.decode("latin-1").lower()
-            bare = host if host.endswith("]") else host.rpartition(":")[0] or host
-            return bare.removesuffix(".")
-    return ""
+    said = to_header_map(scope).get(b"host", b"")
+    return _to_host(said) if len(said) <= LONGEST_HOST else ""
+
+
+@lru_cache(4096)
+def _to_host(said: bytes) -> str:
+    host = said.decode("latin-1").lower()
+    bare = host if host.endswith("]") else host.rpartition(":")[0] or host
+    return bare.removesuffix(".")

@@ -15,6 +15,7 @@ from gateway.web.cookies import read_cookies
 
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 _LONGEST_USER_AGENT = 1024
+_HEADER_MAP = "tag_gateway.headers"
 
 MAX_IN_HAND_BYTES = 32 * 1024 * 1024
 """Bodies on their way into the database, all requests together: forty thousand usual beacons, five hundred of the
@@ -23,7 +24,13 @@ largest. What they are decoded to takes up to six times as much memory (measured
 
 def to_header_map(scope: Scope) -> dict[bytes, bytes]:
     """The request's headers by lower-case name; the last of a repeated name, which is what the nearest proxy wrote."""
-    return dict(scope["headers"])
+    return scope.get(_HEADER_MAP) or dict(scope["headers"])
+
+
+def keep_header_map(scope: Scope) -> dict[bytes, bytes]:
+    """The same, which whoever asks next for this request's finds ready."""
+    headers = scope[_HEADER_MAP] = dict(scope["headers"])
+    return headers
 
 
 def read_client(scope: Scope) -> str:
