@@ -18,7 +18,7 @@ from typing import Any
 
 from bench.site import HOST, ORIGIN, PIXEL, STORE, USER_AGENT, build_beacon, write_config
 from gateway.delivery.packing import pack
-from gateway.delivery.settlements import after_answer
+from gateway.delivery.settlements import after_answers
 from gateway.intake.receive import Intake
 from gateway.intake.tokens import Tokens
 from gateway.model.visitor import Visitor, update_visitor
@@ -168,7 +168,7 @@ class Database:
         packed, kept_back = pack(STORE, claimed, NOW_MS)
         assert not kept_back
         build_request(PIXEL, [one.data for one in packed])
-        settled = [after_answer(one, _ACCEPTED, now_ms, now_ms, now_ms) for one in packed]
+        settled = after_answers(packed, _ACCEPTED, now_ms, now_ms, now_ms)
         self.write(lambda cursor: outbox.settle(cursor, STORE, "lease", settled))
 
 

@@ -20,7 +20,7 @@ from uuid_utils import uuid7
 from gateway.delivery.hands import FEW, Hands
 from gateway.delivery.packing import Packed, pack
 from gateway.delivery.retry import CAP_S, Pace
-from gateway.delivery.settlements import after_answer, put_back
+from gateway.delivery.settlements import after_answers, put_back
 from gateway.errors import StoreUnavailable
 from gateway.model.outcome import Fate
 from gateway.settings import DeliverySettings, PixelSettings
@@ -210,7 +210,7 @@ class LaneWorker:
             now_ms = self._clock()
             due_ms = self._find_due_ms(now_ms)
             is_test = bool(test_code)
-            await self._settle([after_answer(one, answer, sent_ms, now_ms, due_ms, is_test=is_test) for one in part])
+            await self._settle(after_answers(part, answer, sent_ms, now_ms, due_ms, is_test=is_test))
             if answer.verdict is Verdict.ACCEPTED:
                 self._tally.arrive(now_ms - one.received_ms for one in part)
         if waiting:

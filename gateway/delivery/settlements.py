@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from msgspec import structs
@@ -84,6 +85,20 @@ def unwritten(claimed: _Leased, now_ms: int) -> Settlement:
     """The settlement of an event that cannot be written as a request, not even alone: nothing would ever send it."""
     reason = "it could not be written as a request, by a defect of the gateway that its log names"
     return Settlement(claimed.id, now_ms, Fate.REJECTED, reason, maybe_sent_ms=claimed.maybe_sent_ms)
+
+
+def after_answers(
+    part: Iterable[_Leased], answer: Answer, sent_ms: int, now_ms: int, due_ms: int, *, is_test: bool = False
+) -> list[Settlement]:
+    """The settlements of all events of an answered request: worked out once for those of whom the same was known."""
+    known: dict[tuple[int, int | None], Settlement] = {}
+    settlements: list[Settlement] = []
+    for one in part:
+        before = (one.attempts, one.maybe_sent_ms)
+        if before not in known:
+            known[before] = after_answer(one, answer, sent_ms, now_ms, due_ms, is_test=is_test)
+        settlements.append(structs.replace(known[before], id=one.id))
+    return settlements
 
 
 def after_answer(

@@ -141,6 +141,9 @@ def newest_consent(known: Consent | None, said: Consent | None) -> Consent | Non
         return known
     if known is None:
         return said
+    in_force = (known.marketing, known.analytics, known.sale_of_data)
+    if (said.marketing, said.analytics, said.sale_of_data) == in_force:
+        return known
     if said.at_ms < known.at_ms:
         said = _only_refusals(said)
     choices = (
@@ -148,7 +151,7 @@ def newest_consent(known: Consent | None, said: Consent | None) -> Consent | Non
         known.analytics if said.analytics is None else said.analytics,
         known.sale_of_data if said.sale_of_data is None else said.sale_of_data,
     )
-    if choices == (known.marketing, known.analytics, known.sale_of_data):
+    if choices == in_force:
         return known
     return Consent(*choices, said.source, said.at_ms)
 

@@ -87,7 +87,9 @@ class Store:
 
     def queued(self, lane: Lane) -> asyncio.Event:
         """Set whenever this process queues an event for this lane; the one who waits clears it."""
-        return self._signals.setdefault(lane, asyncio.Event())
+        if not (signal := self._signals.get(lane)):
+            signal = self._signals[lane] = asyncio.Event()
+        return signal
 
     async def record(self, receipt: Receipt) -> Recorded:
         """The receipt is durably stored. Raises: StoreUnavailable when it is not."""

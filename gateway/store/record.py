@@ -109,9 +109,10 @@ def _queue_events(cursor: Cursor, receipts: Sequence[Receipt], found: list[Recor
         cursor.insert(sql.ADD_OUTBOX, [_outbox_row(draft) for draft in fresh])
     late = over + [draft for draft in twins if not _absorb_twin(cursor, draft)]
     _count_drafts(tally, kept, twins, late)
-    queued_of, duplicates_of, late_of = (
-        Counter([draft.position for draft in some]) for some in (fresh, over + twins, late)
-    )
+    queued_of = Counter([draft.position for draft in fresh])
+    if not late and not twins:
+        return [structs.replace(recorded, queued=queued_of[i]) for i, recorded in enumerate(found)]
+    duplicates_of, late_of = (Counter([draft.position for draft in some]) for some in (over + twins, late))
     return [
         structs.replace(recorded, queued=queued_of[i], duplicates=duplicates_of[i], late=late_of[i])
         for i, recorded in enumerate(found)

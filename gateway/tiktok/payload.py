@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import lru_cache
 
 import msgspec
 from msgspec import Raw, Struct
@@ -216,8 +217,12 @@ def _count_items(products: Sequence[_Content]) -> int | None:
 
 def _number(number: Decimal | None) -> float | None:
     """A number JSON can hold, whole ones without a fraction; zero is one, NaN and the infinite are none."""
-    if number is None or number.is_snan():
-        return None
+    return None if number is None or number.is_snan() else _to_float(number)
+
+
+@lru_cache(4096)
+def _to_float(number: Decimal) -> float | None:
+    """Cached, as a shop has few prices."""
     value = float(number)
     if value.is_integer():
         return int(value) if abs(value) < 2**53 else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec import Raw, structs
 
-from gateway.delivery.settlements import UNKNOWN_WINDOW_MS, after_answer, put_back, screen
+from gateway.delivery.settlements import UNKNOWN_WINDOW_MS, after_answer, after_answers, put_back, screen
 from gateway.model.event import Event, Page, PixelState, Source, User
 from gateway.model.outcome import Fate
 from gateway.model.words import AS_A_TEST
@@ -143,6 +143,14 @@ def test_what_is_put_back_is_as_it_was(maybe_sent_ms):
     assert put_back(claimed(maybe_sent_ms=maybe_sent_ms), NOW_MS, NOW_MS + 7) == Settlement(
         "id-1", NOW_MS, due_ms=NOW_MS + 7, attempts=3, maybe_sent_ms=maybe_sent_ms
     )
+
+
+def test_each_event_of_a_request_is_settled_by_what_was_known_of_it():
+    part = [claimed(attempts=attempts, maybe_sent_ms=maybe) for attempts in (0, 3) for maybe in (None, NOW_MS - 1000)]
+    part = [structs.replace(one, id=f"id-{number}") for number, one in enumerate(part * 2)]
+    for said in (answer(Verdict.ACCEPTED), answer(Verdict.RETRY, is_known=False), answer(Verdict.SNOOZE)):
+        alone = [after_answer(one, said, NOW_MS - 9, NOW_MS, NOW_MS + 5) for one in part]
+        assert after_answers(part, said, NOW_MS - 9, NOW_MS, NOW_MS + 5) == alone
 
 
 def test_what_is_accepted_as_a_test_is_told_from_what_counts():
