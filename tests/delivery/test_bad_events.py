@@ -112,3 +112,20 @@ async def test_what_cannot_be_written_is_found_and_the_others_arrive_once(
     assert await delivery.read_outbox() == []
     assert len(await delivery.read_attempts()) == 100 - len(bad)
     assert delivery.sizes == [100 - len(bad)]
+
+
+async def test_what_cannot_be_read_waits_for_a_program_that_can_and_ends_when_its_time_is_over(delivery: Delivery):
+    await delivery.queue(*delivery.make_events(3))
+    unread = '{"event":"Purchase","of_a_later_version":true}'
+    said = (unread, "e-1")
+    await delivery.store.run(lambda cursor: cursor.execute("UPDATE events SET body = ? WHERE event_id = ?", said))
+    delivery.start()
+    await delivery.settle_all(3)
+    assert sorted(delivery.arrived()) == ["e-0", "e-2"]
+    [row] = await delivery.read_outbox()
+    assert (row["due_ms"], row["lease"], row["attempts"]) == (delivery.clock.ms + 300_000, None, 0)
+    delivery.clock.turn(30 * 24 * 3600)
+    await delivery.settle_all(4)
+    [ended] = [row for row in await delivery.read() if row["fate"] == "expired"]
+    assert ended["reason"] == "it could not be read, by a defect of the gateway that its log names"
+    assert await delivery.read_outbox() == []
