@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench.site import SECRET, STORE, build_beacon, post_beacon, running_gateway
+from bench.site import PRODUCT, SECRET, STORE, build_beacon, post_beacon, running_gateway
 from gateway.intake.tokens import Tokens, VisitorToken
 from gateway.store.sql import EVENT, LINK, OUTBOX, VISITOR, Cursor
 
@@ -61,13 +61,15 @@ def add_visitors(cursor: Cursor, start: int, end: int) -> None:
 
 
 def add_events(cursor: Cursor, start: int, end: int) -> None:
-    """The events of these numbers wait to be sent, and are due; each is of one visitor of its own."""
+    """The events of these numbers wait to be sent, and are due; each of its own visitor and one of 500 products."""
     number = "printf('%012x-%012x', n, n)"
+    body = f"replace(body, '\"model\"', '\"' || {number} || '\"')"
+    body = f"replace({body}, json_extract(body, '$.user.external_id[0]'), printf('%064x', n))"
     event = {
         "id": _ID.format("id"),
         "event_id": number,
         "visitor_id": _ID.format("visitor_id"),
-        "body": f"replace(body, '\"model\"', '\"' || {number} || '\"')",
+        "body": f"replace({body}, '{PRODUCT}', {PRODUCT} + n % 500)",
     }
     _copy(cursor, "events", EVENT, event, _EVENT, start, end)
     waiting = {"id": _ID.format("id"), "due_ms": "0", "attempts": "0", "lease": "NULL", "maybe_sent_ms": "NULL"}

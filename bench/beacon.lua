@@ -1,4 +1,5 @@
--- wrk: one beacon a request, each with a fresh, time-ordered event id; visitors and user agents rotate.
+-- wrk: one beacon a request, each with a fresh, time-ordered event id. Visitors rotate, each with an address and a browser
+-- of their own, and so do 500 products.
 -- COOKIES: a file with one Cookie header a line, written by the bench from real answers of the gateway.
 -- PAUSE_MS: how long each connection thinks before a request, on average; 0: not at all.
 local cookies, agents, n, seed = {}, {}, 0, ""
@@ -19,21 +20,24 @@ end
 
 function request()
   n = n + 1
+  local visitor, product = n % #cookies, n % 500
+  local price = product % 37 + 20 .. ".5"
   local ms = os.time() * 1000 + n % 1000
   local id = string.format("%08x-%04x-7%03x-%s-%d", math.floor(ms / 65536), ms % 65536, n % 4096, seed, n)
   local body = '{"v":1,"sent_at":' .. ms .. ',"page":{"url":"https://www.acme.test/products/organic-cotton-tee?variant=44012345678901",'
     .. '"referrer":"https://www.acme.test/collections/all","title":"Organic cotton tee"},"consent":{"marketing":true,"analytics":true,'
     .. '"sale_of_data":true,"source":"shopify"},"ids":{"ttclid":"E.C.P.v3fQ2RHacdksKfofPmlyuStIIHJ4Af1tKYxF9zz2c2PLx1Oaw15oHpcfl5AH",'
     .. '"ttp":"01JABCDEFGHJKMNPQRSTVWXYZ0_.tt.1"},"events":[{"event":"ViewContent","event_id":"' .. id .. '","at":' .. (ms - 500)
-    .. ',"pixel":"fired","properties":{"content_type":"product","contents":[{"content_id":"44012345678901","content_name":'
-    .. '"Organic cotton tee","price":20.0,"quantity":1}],"currency":"EUR","value":20.0}}]}'
+    .. ',"pixel":"fired","properties":{"content_type":"product","contents":[{"content_id":"' .. string.format("%.0f", 44012345678901 + product)
+    .. '","content_name":"Organic cotton tee","price":' .. price .. ',"quantity":1}],"currency":"EUR","value":' .. price
+    .. '}}]}'
   return wrk.format("POST", "/a7/q", {
     ["Host"] = "t.acme.test", ["Origin"] = "https://www.acme.test", ["Referer"] = "https://www.acme.test/",
-    ["User-Agent"] = agents[n % #agents + 1], ["Content-Type"] = "text/plain;charset=UTF-8", ["Accept"] = "*/*",
+    ["User-Agent"] = agents[visitor % #agents + 1], ["Content-Type"] = "text/plain;charset=UTF-8", ["Accept"] = "*/*",
     ["Accept-Language"] = "de-DE,de;q=0.9,en;q=0.8", ["Accept-Encoding"] = "gzip, deflate, br",
     ["Sec-Fetch-Site"] = "same-site", ["Sec-Fetch-Mode"] = "cors", ["Sec-Fetch-Dest"] = "empty",
-    ["X-Forwarded-For"] = "203.0.113." .. (n % 250 + 1), ["X-Forwarded-Proto"] = "https",
-    ["Cookie"] = cookies[n % #cookies + 1],
+    ["X-Forwarded-For"] = "203.0.113." .. (visitor % 250 + 1), ["X-Forwarded-Proto"] = "https",
+    ["Cookie"] = cookies[visitor + 1],
   }, body)
 end
 

@@ -19,6 +19,7 @@ from gateway.demo.fake_tiktok import DEMO_PIXEL, DEMO_TOKEN
 
 STORE, HOST, ORIGIN = "acme", "t.acme.test", "https://www.acme.test"
 PIXEL = DEMO_PIXEL
+PRODUCT = "44012345678901"
 SECRET = "a-secret-of-the-bench-0123456789abcdef"
 SQLITE = "sqlite:///gateway.db"
 TTCLID = "E.C.P.v3fQ2RHacdksKfofPmlyuStIIHJ4Af1tKYxF9zz2c2PLx1Oaw15oHpcfl5AH"
@@ -103,7 +104,7 @@ def build_beacon(*event_ids: str, first: str | None = None, **changes: Any) -> d
     """A beacon that looks at a product once for each of these ids."""
     properties = {
         "content_type": "product", "currency": "EUR", "value": 20.0,
-        "contents": [{"content_id": "44012345678901", "content_name": "Cotton tee", "price": 20.0, "quantity": 1}],
+        "contents": [{"content_id": PRODUCT, "content_name": "Cotton tee", "price": 20.0, "quantity": 1}],
     }  # fmt: skip
     events = [
         {"event": "ViewContent", "event_id": one, "pixel": "fired", "properties": properties} for one in event_ids

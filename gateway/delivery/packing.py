@@ -13,6 +13,7 @@ from msgspec import MsgspecError, Raw, Struct
 
 from gateway.delivery.settlements import not_ahead, screen, unread, unwritten
 from gateway.store import Claimed, Settlement
+from gateway.store.rows import to_raw_event
 from gateway.tiktok.payload import build_event
 
 log = logging.getLogger(__name__)
@@ -46,16 +47,15 @@ def pack(store_id: str, claimed: Iterable[Claimed], now_ms: int) -> tuple[list[P
 
 def _pack(store_id: str, claimed: Claimed, now_ms: int) -> Packed | Settlement:
     try:
-        event = claimed.event
+        event = to_raw_event(claimed.body)
+        if kept_back := screen(claimed, event, now_ms):
+            return kept_back
+        data = build_event(not_ahead(event, now_ms), claimed.ip)
+    except MemoryError:
+        raise
     except MsgspecError:
         log.exception("store %s: event %s cannot be read", store_id, claimed.id)
         return unread(claimed, now_ms)
-    if kept_back := screen(claimed, event, now_ms):
-        return kept_back
-    try:
-        data = build_event(not_ahead(event, now_ms))
-    except MemoryError:
-        raise
     except Exception:
         log.exception("store %s: event %s cannot be written as a request", store_id, claimed.id)
         return unwritten(claimed, now_ms)

@@ -8,7 +8,7 @@ from typing import Protocol
 from msgspec import structs
 
 from gateway.delivery.retry import CAP_S
-from gateway.model.event import Event
+from gateway.model.event import RawEvent
 from gateway.model.outcome import Fate
 from gateway.model.words import AS_A_TEST
 from gateway.store import Claimed, Settlement
@@ -37,30 +37,30 @@ class _Leased(Protocol):
     def maybe_sent_ms(self) -> int | None: ...
 
 
-def screen(claimed: Claimed, event: Event, now_ms: int) -> Settlement | None:
+def screen(claimed: Claimed, event: RawEvent, now_ms: int) -> Settlement | None:
     """Why this event must not be sent now, as its settlement; None when it may go."""
     fate, reason = _judge(claimed, event, now_ms)
     return Settlement(claimed.id, now_ms, fate, reason, maybe_sent_ms=claimed.maybe_sent_ms) if fate else None
 
 
-def _judge(claimed: Claimed, event: Event, now_ms: int) -> tuple[Fate | None, str | None]:
+def _judge(claimed: Claimed, event: RawEvent, now_ms: int) -> tuple[Fate | None, str | None]:
     if claimed.is_withdrawn:
         return Fate.WITHDRAWN, "consent was withdrawn before it was sent"
     if now_ms > claimed.expires_ms:
         return Fate.EXPIRED, _too_late(event)
     if claimed.maybe_sent_ms is not None and now_ms > claimed.maybe_sent_ms + UNKNOWN_WINDOW_MS:
         return Fate.EXPIRED, "an earlier attempt had no answer 48 hours ago: TikTok could count it twice"
-    fault = check_event(event)
+    fault = check_event(event, claimed.ip)
     return (Fate.REJECTED, fault) if fault else (None, None)
 
 
-def _too_late(event: Event) -> str:
+def _too_late(event: RawEvent) -> str:
     if event.pixel == "fired":
         return "the Pixel reported it 48 hours ago: TikTok could count it twice"
     return "older than delivery.max_age_h"
 
 
-def not_ahead(event: Event, now_ms: int) -> Event:
+def not_ahead(event: RawEvent, now_ms: int) -> RawEvent:
     """The event as it is sent: what a clock that was ahead has dated after now happened now, for all TikTok knows.
 
     Source: TikTok spec 3.1, read 2026-09: what becomes of a time in the future is open.

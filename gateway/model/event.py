@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from msgspec import Struct, structs
+from msgspec import Raw, Struct, structs
 
 T = TypeVar("T", bound=Struct)
 
@@ -113,6 +113,20 @@ class Event(Struct, frozen=True, gc=False):
     pixel: PixelState | None = None
     limited_data_use: bool = False
     hold_until_ms: int = 0
+
+
+class RawEvent(Struct, frozen=True, gc=False):
+    """An Event as far as whoever sends it need read it: its user and properties are JSON still, as in many others."""
+
+    event: str
+    event_id: str
+    occurred_ms: int
+    received_ms: int
+    page: Page
+    user: Raw = Raw(b"{}")
+    properties: Raw = Raw(b"{}")
+    pixel: PixelState | None = None
+    limited_data_use: bool = False
 
 
 def merge_events(stored: Event, twin: Event) -> Event:

@@ -17,6 +17,7 @@ from gateway.errors import CommandError
 from gateway.model.event import Content, Event, Page, Properties, Source, User
 from gateway.model.normalise import hash_external_id
 from gateway.settings import PixelSettings, StoreSettings
+from gateway.store.rows import from_event, to_raw_event
 from gateway.tiktok.answers import Answer, Verdict
 from gateway.tiktok.client import TikTokClient
 from gateway.tiktok.meanings import explain_code
@@ -57,7 +58,8 @@ async def send_trials(api_base: str, shops: Sequence[StoreSettings], code: str, 
 
 async def send_trial(client: TikTokClient, shop: StoreSettings, pixel: PixelSettings, code: str, now_ms: int) -> Trial:
     """One test event was sent to this pixel. Nothing is raised; being refused is an answer too."""
-    body = build_request(pixel.code, [build_event(build_trial_event(shop, now_ms))], code)
+    stored, ip = from_event(build_trial_event(shop, now_ms))
+    body = build_request(pixel.code, [build_event(to_raw_event(stored), ip)], code)
     answer = await client.send(pixel.access_token.get_secret_value(), body)
     return describe(pixel.code, answer)
 

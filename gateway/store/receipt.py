@@ -11,7 +11,6 @@ from gateway.model.conversion import OrderFacts, Reason, Reversal
 from gateway.model.event import NO_USER, Event, User
 from gateway.model.outcome import Dropped, Fate
 from gateway.model.visitor import Sighting, Visitor
-from gateway.store import rows
 
 
 class AnchorKind(StrEnum):
@@ -120,7 +119,10 @@ class Recorded(Struct, frozen=True, gc=False):
 
 
 class Claimed(Struct, frozen=True, gc=False):
-    """An event leased for sending, as it is stored. `maybe_sent_ms` is what was known before this lease."""
+    """An event leased for sending. `maybe_sent_ms` is what was known before this lease.
+
+    Shape: `body` as in `events`, for `gateway.store.rows`.
+    """
 
     id: str
     body: Raw
@@ -129,11 +131,6 @@ class Claimed(Struct, frozen=True, gc=False):
     attempts: int
     maybe_sent_ms: int | None
     is_withdrawn: bool
-
-    @property
-    def event(self) -> Event:
-        """The event itself, read anew each time. Raises: msgspec.MsgspecError when it was stored by another program."""
-        return rows.to_event(self.body, self.ip)
 
 
 class Settlement(Struct, frozen=True, gc=False):

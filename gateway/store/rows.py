@@ -9,12 +9,13 @@ import msgspec
 from msgspec import Raw, structs
 
 from gateway.model.consent import Consent
-from gateway.model.event import Event
+from gateway.model.event import Event, RawEvent
 from gateway.model.landing import Landing
 from gateway.model.visitor import Click, Identity, Visitor
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Event).decode
+_decode_raw = msgspec.json.Decoder(RawEvent).decode
 _LANDINGS = {landing.value: landing for landing in Landing}
 
 
@@ -78,6 +79,11 @@ def from_event(event: Event) -> tuple[str, str | None]:
     ip = event.user.ip
     bare = structs.replace(event, user=structs.replace(event.user, ip=None)) if ip else event
     return _encode(bare).decode(), ip
+
+
+def to_raw_event(body: str | Raw) -> RawEvent:
+    """The event of a row as it is sent, the address left beside it. Raises: msgspec.MsgspecError."""
+    return _decode_raw(body)
 
 
 def to_event(body: str | Raw, ip: str | None) -> Event:

@@ -17,7 +17,7 @@ from functools import lru_cache
 import msgspec
 from msgspec import Raw, Struct
 
-from gateway.model.event import Content, Event, Properties, User
+from gateway.model.event import Content, Properties, RawEvent, User
 from gateway.model.names import to_current_name
 from gateway.model.normalise import is_digest, to_public_ip
 from gateway.tiktok.currencies import CURRENCIES
@@ -75,9 +75,9 @@ class _Event(Struct, frozen=True, gc=False, omit_defaults=True):
     event: str
     event_time: int
     event_id: str
-    user: _User
+    user: Raw
     page: _Page
-    properties: _Properties | None = None
+    properties: Raw | None = None
     limited_data_use: bool = False
 
 
@@ -89,11 +89,14 @@ class _Request(Struct, frozen=True, gc=False, omit_defaults=True):
     partner_name: str | None = None
 
 
+_CACHED, _USUAL_BYTES = 1_000, 1_500
 _encode = msgspec.json.Encoder().encode
-_NOBODY, _NO_PRODUCT, _NO_PROPERTIES = _User(), _Content(), _Properties()
+_decode_user = msgspec.json.Decoder(User).decode
+_decode_properties = msgspec.json.Decoder(Properties).decode
+_NO_PRODUCT, _NO_PROPERTIES = _Content(), _Properties()
 
 
-def check_event(event: Event) -> str | None:
+def check_event(event: RawEvent, ip: str | None) -> str | None:
     """Why this event must not be put into a request, or None when it may.
 
     One bad event costs TikTok's acceptance of all its batch, so the caller takes it out and settles it as rejected.
@@ -106,14 +109,23 @@ def check_event(event: Event) -> str | None:
         return "event_time: not a time"
     if not event.page.url.strip():
         return "page.url: empty"
-    if not _digests(event.user.external_id) and to_user(event.user) == _NOBODY:
+    if bytes(_write_user(event.user, ip)) == b"{}":
         return "user: empty, nothing to match"
     return None
 
 
-def build_event(event: Event) -> Raw:
-    """One event as JSON, ready for a request; `check_event` lets it pass."""
-    return Raw(_encode(_to_event(event)))
+def build_event(event: RawEvent, ip: str | None) -> Raw:
+    """One event from this address as JSON, ready for a request; `check_event` lets it pass."""
+    told = _Event(
+        event=to_current_name(event.event),
+        event_time=event.occurred_ms // 1000,
+        event_id=event.event_id,
+        user=_write_user(event.user, ip),
+        page=_Page(event.page.url, _text(event.page.referrer)),
+        properties=_write_properties(event.properties),
+        limited_data_use=event.limited_data_use,
+    )
+    return Raw(_encode(told))
 
 
 def build_request(
@@ -138,40 +150,52 @@ def build_request(
     return _encode(request)
 
 
-def _to_event(event: Event) -> _Event:
-    properties = _to_properties(event.properties)
-    return _Event(
-        event=to_current_name(event.event),
-        event_time=event.occurred_ms // 1000,
-        event_id=event.event_id,
-        user=to_user(event.user),
-        page=_Page(event.page.url, _text(event.page.referrer)),
-        properties=None if properties == _NO_PROPERTIES else properties,
-        limited_data_use=event.limited_data_use,
-    )
+def _write_user(said: Raw, ip: str | None) -> Raw:
+    """The match keys as JSON. Remembered, as a visitor's events mostly say the same of their visitor."""
+    text = bytes(said)
+    return (_write_usual_user if len(text) <= _USUAL_BYTES else _to_user_json)(text, ip)
 
 
-def to_user(user: User) -> _User:
+def _write_properties(said: Raw) -> Raw | None:
+    """What the event is about, as JSON; None when nothing is left of it. Remembered, as many look at one product."""
+    text = bytes(said)
+    return (_write_usual_properties if len(text) <= _USUAL_BYTES else _to_properties_json)(text)
+
+
+def _to_user_json(text: bytes, ip: str | None) -> Raw:
+    return Raw(_encode(_to_user(_decode_user(text), ip)))
+
+
+def _to_properties_json(text: bytes) -> Raw | None:
+    properties = _to_properties(_decode_properties(text))
+    return None if properties == _NO_PROPERTIES else Raw(_encode(properties))
+
+
+_write_usual_user = lru_cache(_CACHED)(_to_user_json)
+_write_usual_properties = lru_cache(_CACHED)(_to_properties_json)
+
+
+def _to_user(user: User, ip: str | None) -> _User:
     """The match keys without the empty ones, without what should be a digest and is none, and without local addresses.
 
     `user_agent` describes the browser at `ip` and leaves together with it or not at all (spec 2.3).
     """
-    ip = to_public_ip(user.ip)
+    ip = to_public_ip(ip)
     return _User(
-        email=_digests(user.email) if user.email else None,
-        phone=_digests(user.phone) if user.phone else None,
+        email=_digests(user.email),
+        phone=_digests(user.phone),
         external_id=_digests(user.external_id),
-        first_name=_digest(user.first_name) if user.first_name else None,
-        last_name=_digest(user.last_name) if user.last_name else None,
-        zip_code=_digest(user.zip_code) if user.zip_code else None,
-        city=_text(user.city) if user.city else None,
-        state=_text(user.state) if user.state else None,
-        country=_text(user.country) if user.country else None,
-        ttclid=_text(user.ttclid) if user.ttclid else None,
-        ttp=_text(user.ttp) if user.ttp else None,
+        first_name=_digest(user.first_name),
+        last_name=_digest(user.last_name),
+        zip_code=_digest(user.zip_code),
+        city=_text(user.city),
+        state=_text(user.state),
+        country=_text(user.country),
+        ttclid=_text(user.ttclid),
+        ttp=_text(user.ttp),
         ip=ip,
         user_agent=_text(user.user_agent) if ip else None,
-        locale=_text(user.locale) if user.locale else None,
+        locale=_text(user.locale),
     )
 
 
@@ -179,7 +203,7 @@ def _to_properties(given: Properties) -> _Properties:
     """What the event is about; a value in a currency TikTok does not know leaves with neither of the two."""
     products = [_to_content(content) for content in given.contents]
     contents = [content for content in products if content != _NO_PRODUCT]
-    content_ids = [str(content_id) for content_id in given.content_ids if _text(content_id)]
+    content_ids = [content_id for content_id in given.content_ids if _text(content_id)]
     currency = _text((given.currency or "").strip().upper())
     has_worth = currency is None or currency in CURRENCIES
     return _Properties(
@@ -189,11 +213,11 @@ def _to_properties(given: Properties) -> _Properties:
         currency=currency if has_worth else None,
         value=_number(given.value) if has_worth else None,
         num_items=_count_items(products) if given.num_items is None else given.num_items,
-        search_string=_text(given.search_string) if given.search_string else None,
-        description=_text(given.description) if given.description else None,
-        order_id=_text(given.order_id) if given.order_id else None,
-        shop_id=_text(given.shop_id) if given.shop_id else None,
-        customer_type=_text(given.customer_type) if given.customer_type else None,
+        search_string=_text(given.search_string),
+        description=_text(given.description),
+        order_id=_text(given.order_id),
+        shop_id=_text(given.shop_id),
+        customer_type=_text(given.customer_type),
     )
 
 
@@ -201,8 +225,8 @@ def _to_content(content: Content) -> _Content:
     return _Content(
         content_id=_text(content.content_id),
         content_name=_text(content.content_name),
-        content_category=_text(content.content_category) if content.content_category else None,
-        brand=_text(content.brand) if content.brand else None,
+        content_category=_text(content.content_category),
+        brand=_text(content.brand),
         price=_number(content.price),
         quantity=_number(content.quantity),
     )
@@ -217,12 +241,8 @@ def _count_items(products: Sequence[_Content]) -> int | None:
 
 def _number(number: Decimal | None) -> float | None:
     """A number JSON can hold, whole ones without a fraction; zero is one, NaN and the infinite are none."""
-    return None if number is None or number.is_snan() else _to_float(number)
-
-
-@lru_cache(4096)
-def _to_float(number: Decimal) -> float | None:
-    """Cached, as a shop has few prices."""
+    if number is None or number.is_snan():
+        return None
     value = float(number)
     if value.is_integer():
         return int(value) if abs(value) < 2**53 else value
@@ -230,10 +250,8 @@ def _to_float(number: Decimal) -> float | None:
 
 
 def _text(text: str | None) -> str | None:
-    """The text untouched, or None when nothing is in it. An id that slipped through as a number becomes text again."""
-    if text is None or not str(text).strip():
-        return None
-    return str(text)
+    """The text untouched, or None when nothing is in it."""
+    return text if text and not text.isspace() else None
 
 
 def _digest(digest: str | None) -> str | None:

@@ -97,10 +97,10 @@ async def test_what_cannot_be_written_is_found_and_the_others_arrive_once(
 ):
     build, spoilt = packing.build_event, {f"e-{number}" for number in bad}
 
-    def build_badly(event):
+    def build_badly(event, ip):
         if event.event_id in spoilt:
             raise ValueError("nobody@example.com is no number")
-        return build(event)
+        return build(event, ip)
 
     monkeypatch.setattr(packing, "build_event", build_badly)
     await send_with_bad(delivery, 100)

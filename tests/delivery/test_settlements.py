@@ -10,7 +10,7 @@ from gateway.model.event import Event, Page, PixelState, Source, User
 from gateway.model.outcome import Fate
 from gateway.model.words import AS_A_TEST
 from gateway.store import Claimed, Settlement
-from gateway.store.rows import from_event
+from gateway.store.rows import from_event, to_raw_event
 from gateway.tiktok.answers import Answer, Verdict
 
 NOW_MS = 1_790_000_000_000
@@ -35,7 +35,7 @@ CLAIMED = claimed()
 
 
 def judge(one: Claimed, now_ms: int) -> Settlement | None:
-    return screen(one, one.event, now_ms)
+    return screen(one, to_raw_event(one.body), now_ms)
 
 
 def answer(verdict: Verdict, *, is_known: bool = True, **said) -> Answer:

@@ -18,6 +18,7 @@ import pytest
 from prometheus_client.mmap_dict import MmapedDict
 
 from gateway.demo.fake_tiktok import FakeTikTok, Mood
+from gateway.signals.metrics import ADD_UP_S
 from tests.beacons import make_beacon, make_event
 from tests.faults.test_kill import STOP_S, Burst, end, find_answered, none_was_sent_twice
 from tests.postgres import Server, running_postgres
@@ -129,6 +130,7 @@ async def test_workers_share_the_load_and_stop_in_order(
     async with node(tmp_path / "a", url, tiktok, "--workers", "2") as gateway:
         async with asyncio.timeout(60):
             sent = await until_both_serve(gateway, tmp_path)
+        await asyncio.sleep(2 * ADD_UP_S)
         assert sum(count_by_worker(tmp_path).values()) == sent
         for _ in range(6):
             told = await scrape(gateway, connection="close")

@@ -14,6 +14,7 @@ from gateway.cli import main
 from gateway.demo.fake_tiktok import FakeTikTok
 from gateway.demo.fake_tiktok.moods import Mood
 from gateway.ops.trial import build_trial_event
+from gateway.store.rows import from_event, to_raw_event
 from gateway.tiktok.payload import check_event
 from tests.servers import PIXEL, make_settings, write_config
 
@@ -107,6 +108,7 @@ def test_what_is_no_code_is_refused_before_anything_is_sent(code: str, capsys: p
 
 def test_the_event_tells_nothing_of_anybody(tmp_path: Path):
     event = build_trial_event(make_settings(tmp_path).stores[0], 1_700_000_000_000)
-    assert check_event(event) is None
+    stored, ip = from_event(event)
+    assert check_event(to_raw_event(stored), ip) is None
     assert (event.user.ip, event.user.email, event.user.ttclid) == (None, (), None)
     assert event.page.url == "https://www.acme.com/"

@@ -18,6 +18,7 @@ from gateway.model.visitor import Click, Identity, Sighting
 from gateway.store import Claimed, Receipt, Recorded, Settlement, Store, writer
 from gateway.store.database import TryAgain
 from gateway.store.receipt import Anchor, AnchorKind, Queued
+from gateway.store.rows import to_event
 from gateway.store.sql import Cursor
 
 NOW_MS = 1_790_000_000_000
@@ -77,6 +78,11 @@ def click(ttclid: str, at_ms: int = NOW_MS) -> Click:
 
 def person(email: str, **said: str) -> Identity:
     return Identity(email=email, **said)
+
+
+def open_claim(claimed: Claimed) -> Event:
+    """The event that was claimed."""
+    return to_event(claimed.body, claimed.ip)
 
 
 def settled(claimed: Claimed, **said: Any) -> Settlement:

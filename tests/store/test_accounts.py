@@ -7,7 +7,7 @@ from gateway.model.outcome import Fate
 from gateway.store import Settlement, Store
 from gateway.store.accounts import Account, Ending, find_accounts
 from gateway.store.receipt import OrderNote, Queued
-from tests.store.samples import LANE, NOW_MS, PIXEL, STORE, make_event, make_receipt
+from tests.store.samples import LANE, NOW_MS, PIXEL, STORE, make_event, make_receipt, open_claim
 
 OTHER = "C0OTHERPIXEL00000000"
 IDS = {"1": "purchase_1", "2": "purchase_2", "3": "purchase_3"}
@@ -29,7 +29,7 @@ async def test_each_pixel_has_its_own_ending(store: Store):
     await store.record(make_receipt(purchase(1), purchase(1, OTHER), purchase(2)))
     claimed = await store.claim(LANE, "lease", NOW_MS, 10)
     fates = {"purchase_1": (Fate.ACCEPTED, None), "purchase_2": (Fate.REJECTED, "no currency")}
-    settled = [Settlement(one.id, NOW_MS, *fates[one.event.event_id]) for one in claimed]
+    settled = [Settlement(one.id, NOW_MS, *fates[open_claim(one).event_id]) for one in claimed]
     await store.settle(STORE, "lease", settled)
 
     found = await find(store)

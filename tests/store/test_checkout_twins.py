@@ -18,7 +18,18 @@ from gateway.store.receipt import AnchorKind, Queued, Receipt
 from gateway.store.tables import events, flow_hours, outbox
 from tests.postgres import Server
 from tests.store.conftest import Record
-from tests.store.samples import LANE, NOW_MS, PIXEL, STORE, anchor, make_event, make_receipt, read_rows, settled
+from tests.store.samples import (
+    LANE,
+    NOW_MS,
+    PIXEL,
+    STORE,
+    anchor,
+    make_event,
+    make_receipt,
+    open_claim,
+    read_rows,
+    settled,
+)
 from tests.store.test_nodes import first_held_before_commit, someone_waits
 
 CHECKOUT = "InitiateCheckout"
@@ -59,7 +70,7 @@ async def send(store: Store, now_ms: int) -> list[str]:
     """TikTok accepts all that is due; the ids that it was sent."""
     claimed = await store.claim(LANE, "lease", now_ms, 10)
     await store.settle(STORE, "lease", [settled(one, at_ms=now_ms, fate=Fate.ACCEPTED) for one in claimed])
-    return [one.event.event_id for one in claimed]
+    return [open_claim(one).event_id for one in claimed]
 
 
 @pytest.mark.parametrize("checkout", [by_pixel, by_webhook])
@@ -79,12 +90,12 @@ async def test_the_checkout_knows_the_goods_better_and_the_theme_fills_in(store:
     theme = by_theme(properties=of_cart, user=User(ip="203.0.113.9"), pixel=PixelState.BLOCKED)
     await record(theme, by_pixel(properties=of_checkout, user=User(email=("e1",))))
     [claimed] = await store.claim(LANE, "lease", NOW_MS + 4000, 10)
-    properties, user = claimed.event.properties, claimed.event.user
+    properties, user = open_claim(claimed).properties, open_claim(claimed).user
     assert (properties.contents, properties.value, properties.currency, properties.search_string) == (
         (Content("45"),), Decimal(18), "EUR", "tee",
     )  # fmt: skip
-    assert (user.ip, user.email, claimed.event.pixel) == ("203.0.113.9", ("e1",), PixelState.BLOCKED)
-    assert claimed.event.occurred_ms == NOW_MS
+    assert (user.ip, user.email, open_claim(claimed).pixel) == ("203.0.113.9", ("e1",), PixelState.BLOCKED)
+    assert open_claim(claimed).occurred_ms == NOW_MS
 
 
 @pytest.mark.parametrize("checkout", [by_pixel, by_webhook])

@@ -12,6 +12,7 @@ import pytest
 
 from gateway.demo.fake_tiktok import DEMO_PIXEL, DEMO_TOKEN, FakeTikTok, Mood
 from gateway.model.event import Event, Page, Source, User
+from gateway.store.rows import from_event, to_raw_event
 from gateway.tiktok.answers import Verdict
 from gateway.tiktok.client import MAX_ANSWER_BYTES, TRACK_PATH, TikTokClient
 from gateway.tiktok.payload import build_event, build_request
@@ -22,7 +23,8 @@ def build(event_id: str = "1") -> bytes:
     now_ms = int(time.time() * 1000)
     page, user = Page("https://shop.example/"), User(ttclid="E.C.P.x")
     event = Event("ViewContent", event_id, now_ms, now_ms, Source.BEACON, page, user)
-    return build_request(DEMO_PIXEL, [build_event(event)])
+    body, ip = from_event(event)
+    return build_request(DEMO_PIXEL, [build_event(to_raw_event(body), ip)])
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.model.event import Content, Event, Page, Properties, Source, User
 from gateway.model.normalise import EMPTY_SHA256
+from gateway.store.rows import from_event, to_raw_event
 from gateway.tiktok.payload import MAX_EVENTS, build_event, build_request, check_event
 
 PIXEL = "C0ABCDEFGHIJKLMNOPQR"
@@ -34,7 +35,20 @@ PURCHASE = Event(
         order_id="5678901234567",
     ),
 )
-SENT = build_event(PURCHASE)
+
+
+def to_wire(event: Event) -> msgspec.Raw:
+    """The event as it leaves, from its row."""
+    body, ip = from_event(event)
+    return build_event(to_raw_event(body), ip)
+
+
+def check(event: Event) -> str | None:
+    body, ip = from_event(event)
+    return check_event(to_raw_event(body), ip)
+
+
+SENT = to_wire(PURCHASE)
 
 
 def change(**changes) -> Event:
@@ -43,7 +57,7 @@ def change(**changes) -> Event:
 
 def send(event: Event) -> dict:
     """The event as TikTok would read it; a number JSON does not know fails the test."""
-    return json.loads(build_request(PIXEL, [build_event(event)]), parse_constant=pytest.fail)["data"][0]
+    return json.loads(build_request(PIXEL, [to_wire(event)]), parse_constant=pytest.fail)["data"][0]
 
 
 def send_properties(**properties) -> dict:
@@ -161,12 +175,6 @@ def test_a_currency_tiktok_does_not_take_leaves_with_neither_value_nor_currency(
     assert send_properties(value=Decimal(1), currency="BGN", order_id="1") == {"order_id": "1"}
 
 
-def test_a_content_id_that_was_a_number_is_a_string():
-    properties = send_properties(contents=(Content(content_id=44),), content_ids=(44,))
-    assert properties["contents"] == [{"content_id": "44"}]
-    assert properties["content_ids"] == ["44"]
-
-
 @pytest.mark.parametrize(
     ("quantities", "num_items"),
     [(["2", "1"], 3), (["2", None], None), (["0.5", "0.5"], 1), (["0.5"], None), ([], None), (["NaN"], None)],
@@ -197,7 +205,7 @@ def test_limited_data_use_is_said_only_when_it_is_so():
 
 
 def test_a_sound_event_passes_the_check():
-    assert check_event(PURCHASE) is None
+    assert check(PURCHASE) is None
 
 
 @pytest.mark.parametrize(
@@ -213,7 +221,7 @@ def test_a_sound_event_passes_the_check():
     ],
 )
 def test_an_event_tiktok_could_do_nothing_with_is_refused_here(changes, reason):
-    assert check_event(change(**changes)) == reason
+    assert check(change(**changes)) == reason
 
 
 # What no event may do
@@ -277,7 +285,7 @@ def walk(value, place=""):
 
 
 @settings(max_examples=60)
-@given(events.filter(lambda event: check_event(event) is None))
+@given(events.filter(lambda event: check(event) is None))
 def test_unknown_keys_empty_values_and_wild_numbers_never_leave(event):
     for place, key, value in walk(send(event)):
         assert key in ALLOWED[place]
@@ -287,7 +295,7 @@ def test_unknown_keys_empty_values_and_wild_numbers_never_leave(event):
 
 
 @settings(max_examples=60)
-@given(events.filter(lambda event: check_event(event) is None))
+@given(events.filter(lambda event: check(event) is None))
 def test_what_leaves_has_the_types_tiktok_wants(event):
     sent = send(event)
     properties = sent.get("properties", {})
