@@ -1,6 +1,6 @@
 """Counts what a beacon costs in instructions, which no neighbour on the machine can change.
 
-    python -m bench.instructions    # needs valgrind; about six minutes
+    python -m bench.instructions    # needs valgrind; about eight minutes
 
 Times of two runs on a busy machine may differ by a third for the same code; instructions by one in a hundred. They are
 no times, and leave the kernel's out: use them to tell whether a change helps, and `python -m bench` to tell how fast it
@@ -91,7 +91,9 @@ def wait_for(port: int) -> None:
 
 
 def _switch(state: str, pid: int) -> None:
-    subprocess.run(["callgrind_control", "-i", state, str(pid)], stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(
+        ["callgrind_control", "-i", state, str(pid)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True
+    )
 
 
 class Crowd:

@@ -1,7 +1,7 @@
 """Makes of claimed events what is sent of them, or settles them unsent. Each on its own: a bad one spoils no other.
 
-Called by `gateway.delivery.lane`, in a thread. An event is read, judged and written before the next one is read: so all
-of it is in the processor's cache, and of a batch only what is sent is kept.
+Called by `gateway.delivery.lane`, in a thread. An event is read, judged and written before the next one is read, and of
+a batch only what is sent is kept.
 """
 
 from __future__ import annotations

@@ -186,7 +186,7 @@ def _is_seen(user: User) -> bool:
 
 
 def _see(seen: User, known: User) -> User:
-    """As `fill`, in a tenth of its time."""
+    """As `fill`, in an eighth of its bytecodes."""
     return structs.replace(
         known,
         ip=seen.ip or known.ip,
