@@ -4,16 +4,18 @@ A beacon's way, in the order of the files it passes:
 
 1. `static/snippet.js` runs on the store's page. `web/snippet` served it, filled for this store. It posts a beacon to
    the gateway's own name on the store's domain.
-2. `web/front` finds the store by Host and hands the request to `web/beacon`, which reads who is asking (`web/hits`,
-   `web/cookies`), how fast (`web/limiter`) and at most 64 KiB of body.
+2. `web/front` finds the client behind the proxies (`web/forwarded`) and the store by Host, and hands the request to
+   `web/beacon`, which reads who is asking (`web/hits`, `web/cookies`), how fast (`web/limiter`) and at most 64 KiB of
+   body.
 3. `intake/receive` says what it means: `intake/beacon` decodes and validates, `intake/bots` screens, `model/consent`
    decides, `intake/identify` finds the signed ids, the anchors and the click, and events come out, with raw email and
    phone already turned into digests (`model/normalise`).
 4. `store/writer` collects everything that arrives together into one transaction; `store/record` finds or makes the
    visitor, links the anchors, queues each event once per pixel (`store/checkout_twins` gives the two tellings of one
    checkout's start one id). Only after the commit does `web/beacon` answer 204, with the visitor's cookies.
-5. `delivery/worker` is woken, `delivery/lane` claims what is due under a lease, `delivery/settlements` holds back
-   what must not go, `tiktok/payload` writes the request, `tiktok/client` sends it, `tiktok/answers` judges the answer.
+5. `delivery/worker` is woken, `delivery/lane` claims what is due under a lease, `delivery/packing` takes each event,
+   `delivery/settlements` holds back what must not go, `tiktok/payload` writes the others, `tiktok/client` sends them,
+   `tiktok/answers` judges the answer.
 6. The lane settles: the event has its fate, TikTok's request id is in `attempts`, and the outbox forgets it.
 7. `store/search` finds what became of it, `model/telling` says so in plain words, and `ops/retention` lets go of it
    when it is old. All along `store/rollups` counts by the hour, and `store/reports` reads the figures.
