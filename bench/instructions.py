@@ -9,21 +9,19 @@ is. First the pieces of a beacon, each alone; then whole servers that answer the
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import itertools
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from bench.pieces import BEACONS, MOST_ROUNDS, PIECES, build_body, build_scope
+from bench.processes import SERVER_CORE, running
 from bench.site import find_port, write_config
 
 FEW_ROUNDS = 4
@@ -64,10 +62,7 @@ def _watch(folder: Path, port: int, module: Sequence[str]) -> None:
     """Callgrind has written in this folder what each thread of the server did while it answered."""
     callgrind = ["valgrind", "--tool=callgrind", "--instr-atstart=no", "--separate-threads=yes"]
     command = [*callgrind, f"--callgrind-out-file={folder / 'callgrind'}", sys.executable, "-m", *module]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        wait_for(port)
+    with running(command, SERVER_CORE, f"http://127.0.0.1:{port}/healthz", folder / "log") as server:
         shop = Crowd(port)
         for _ in range(FEW_ROUNDS):
             shop.visit()
@@ -75,19 +70,6 @@ def _watch(folder: Path, port: int, module: Sequence[str]) -> None:
         for _ in range(ROUNDS):
             shop.visit()
         _switch("off", server.pid)
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def wait_for(port: int) -> None:
-    """Something listens at this port; under valgrind, a start takes half a minute."""
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-            return
-        time.sleep(0.2)
-    raise TimeoutError("the server never came")
 
 
 def _switch(state: str, pid: int) -> None:

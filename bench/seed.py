@@ -137,8 +137,7 @@ class _Life:
         made = [self._make(number) for number in numbers]
         rows = [row for row, _, _ in made]
         tally = Tally()
-        for row in rows:
-            tally.count_events([row], "received")
+        tally.count_events(rows, "received")
         self._count_returns(tally, rows)
         cursor.executemany(INSERT_EVENT, rows)
         tally.write(cursor)

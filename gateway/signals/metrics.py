@@ -31,14 +31,6 @@ _DELAY_BUCKETS_S = (0.5, 1, 2, 5, 15, 60, 300, 900, 3600, 14_400, 86_400)
 _BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
-def _counter(name: str, meaning: str, *labels: str) -> Counter:
-    return Counter(f"tag_gateway_{name}_total", meaning, labels, registry=REGISTRY)
-
-
-def _histogram(name: str, meaning: str, *labels: str, buckets: tuple[float, ...] = _REQUEST_BUCKETS_S) -> Histogram:
-    return Histogram(f"tag_gateway_{name}", meaning, labels, registry=REGISTRY, buckets=buckets)
-
-
 class BatchHistogram(Histogram):
     """A histogram that takes many values at once: one by one, they cost an event a twentieth of its delivery."""
 
@@ -49,17 +41,21 @@ class BatchHistogram(Histogram):
             self._buckets[place].inc(count)
 
 
+def _counter(name: str, meaning: str, *labels: str) -> Counter:
+    return Counter(f"tag_gateway_{name}_total", meaning, labels, registry=REGISTRY)
+
+
+def _histogram(
+    name: str, meaning: str, *labels: str, buckets: tuple[float, ...] = _REQUEST_BUCKETS_S
+) -> BatchHistogram:
+    return BatchHistogram(f"tag_gateway_{name}", meaning, labels, registry=REGISTRY, buckets=buckets)
+
+
 ACCEPTED = _counter("accepted", "Requests whose content is durably stored", "store", "endpoint")
 DROPPED = _counter("dropped", "Requests deliberately not kept", "store", "endpoint", "reason")
 REFUSED = _counter("refused", "Requests answered with an error", "store", "endpoint", "status")
 FAILURES = _counter("failures", "Requests that a defect of the gateway ended with a 500")
-REQUEST_SECONDS = BatchHistogram(
-    "tag_gateway_request_seconds",
-    "From a request's head to its answer",
-    ["endpoint"],
-    registry=REGISTRY,
-    buckets=_REQUEST_BUCKETS_S,
-)
+REQUEST_SECONDS = _histogram("request_seconds", "From a request's head to its answer", "endpoint")
 
 COMMIT_SECONDS = _histogram("commit_seconds", "One transaction, from its begin to the disk")
 COMMIT_JOBS = _histogram("commit_jobs", "Requests and settlements that shared one transaction", buckets=_BATCH_BUCKETS)
@@ -68,16 +64,9 @@ COMMIT_FAILURES = _counter("commit_failures", "Transactions that the database di
 SETTLED = _counter("settled_events", "Events that have met their fate", "store", "fate")
 TIKTOK_REQUESTS = _counter("tiktok_requests", "Requests to TikTok, by what its answer asks of us", "store", "verdict")
 TIKTOK_SECONDS = _histogram("tiktok_request_seconds", "From sending a batch to TikTok's answer", "store")
-
-
-DELAY_SECONDS = BatchHistogram(
-    "tag_gateway_delivery_delay_seconds",
-    "From taking an event in to TikTok's yes",
-    ["store"],
-    registry=REGISTRY,
-    buckets=_DELAY_BUCKETS_S,
+DELAY_SECONDS = _histogram(
+    "delivery_delay_seconds", "From taking an event in to TikTok's yes", "store", buckets=_DELAY_BUCKETS_S
 )
-
 
 _answered: deque[tuple[Counter, BatchHistogram, float]] = deque()
 """What endpoints have answered and no number shows yet."""
