@@ -7,7 +7,7 @@ without a settlement means that its process died, and nobody knows whether TikTo
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -112,8 +112,23 @@ def _to_json(ids: Iterable[str]) -> str:
 
 
 def free_leases(cursor: Cursor, now_ms: int) -> None:
-    """Everything a dead process had claimed is due now. Only for the one process that owns the database."""
-    cursor.execute(sql.FREE_LEASES, (now_ms,))
+    """Everything a dead process had claimed is due now. Only for the one process that owns the database.
+
+    A start waits for this, and must not read a backlog of a million rows: two searches in the index for each pixel.
+    """
+    for lane in _find_lanes(cursor):
+        cursor.execute(sql.FREE_LEASES, (now_ms, *lane, now_ms))
+
+
+def _find_lanes(cursor: Cursor) -> Iterator[tuple[str, str]]:
+    """Each store and pixel of whom anything waits."""
+    lane = ("", "")
+    while True:
+        cursor.execute(sql.FIND_LANE, lane)
+        if not (found := cursor.fetchone()):
+            return
+        yield found
+        lane = (found[0], found[1] + "\0")  # the next text after the code: past all of its rows at once
 
 
 def hasten(cursor: Cursor, store_id: str, pixel_code: str, now_ms: int, longest_ms: int) -> None:

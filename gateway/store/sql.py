@@ -121,7 +121,13 @@ LEASE = """
     WHERE store_id = ? AND id IN (SELECT value FROM json_each(?))"""
 """From here on the event may have reached TikTok, until its settlement says otherwise."""
 
-FREE_LEASES = "UPDATE outbox SET lease = NULL, due_ms = ? WHERE lease IS NOT NULL"
+FIND_LANE = """
+    SELECT store_id, pixel_code FROM outbox WHERE (store_id, pixel_code) >= (?, ?)
+    ORDER BY store_id, pixel_code LIMIT 1"""
+FREE_LEASES = """
+    UPDATE outbox SET lease = NULL, due_ms = ?
+    WHERE store_id = ? AND pixel_code = ? AND due_ms > ? AND lease IS NOT NULL"""
+"""Whose lease has ended is due without this: so of a long backlog only what is not due is looked at."""
 
 PUT_BACK = """
     UPDATE outbox SET lease = NULL, due_ms = ?, attempts = ?, maybe_sent_ms = ?

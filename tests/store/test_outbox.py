@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sqlite3
 
 import pytest
 from msgspec import structs
+from sqlalchemy.dialects.sqlite import dialect
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from gateway.errors import StoreUnavailable
 from gateway.model.outcome import Fate
-from gateway.store import Settlement, Store
+from gateway.store import Settlement, Store, sql, sqlite
 from gateway.store import outbox as store_outbox
 from gateway.store.outbox import LEASE_MS
 from gateway.store.receipt import Queued
@@ -31,6 +34,8 @@ from tests.store.samples import (
     read_rows,
     settled,
 )
+
+SQLITE = dialect()
 
 
 async def queue(store: Store, *received_ms: int) -> None:
@@ -241,16 +246,35 @@ async def test_one_answer_settles_a_whole_batch(store: Store):
 async def test_a_start_frees_what_a_dead_process_had_claimed(sqlite_url):
     """On SQLite, where nobody else is alive; `test_nodes` tells what PostgreSQL does."""
     url = sqlite_url
+    lanes = [LANE, (STORE, "C0OTHER"), ("b" + STORE, PIXEL)]
     died = Store(url)
     await died.start(NOW_MS)
-    await queue(died)
-    await died.claim(LANE, "dead", NOW_MS, 10)
+    for store_id, pixel_code in lanes:
+        receipt = make_receipt(Queued(pixel_code, make_event(), NOW_MS))
+        await died.record(structs.replace(receipt, store_id=store_id))
+        assert len(await died.claim((store_id, pixel_code), "dead", NOW_MS, 10)) == 1
     await died.stop()
     store = Store(url)
     await store.start(NOW_MS + 1)
-    (claimed,) = await store.claim(LANE, "alive", NOW_MS + 1, 10)
-    assert (claimed.maybe_sent_ms, claimed.attempts) == (NOW_MS, 1)
+    for lane in lanes:
+        (claimed,) = await store.claim(lane, "alive", NOW_MS + 1, 10)
+        assert (claimed.maybe_sent_ms, claimed.attempts) == (NOW_MS, 1)
     await store.stop()
+
+
+def test_a_start_does_not_read_the_backlog():
+    database = sqlite3.connect(":memory:")
+    cursor = database.cursor(sqlite.Cursor)
+    cursor.execute(str(CreateTable(outbox).compile(dialect=SQLITE)))
+    for index in outbox.indexes:
+        cursor.execute(str(CreateIndex(index).compile(dialect=SQLITE)))
+    waiting = [(STORE, f"{n:032x}", PIXEL, n % 1000, 0, None, None) for n in range(10_000)]
+    cursor.insert(sql.ADD_OUTBOX, waiting)
+    steps = itertools.count()
+    database.set_progress_handler(lambda: next(steps) < 0, 1)
+    store_outbox.free_leases(cursor, 1000)
+    assert next(steps) < 500
+    database.close()
 
 
 async def test_a_start_leaves_alone_what_waits_for_its_time(url):
