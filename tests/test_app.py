@@ -200,6 +200,18 @@ def test_a_start_waits_for_nothing_that_can_be_loaded_meanwhile():
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == ""
 
 
+def test_what_is_for_terminals_alone_is_not_loaded_by_a_server_but_found_by_whoever_needs_it():
+    """An upgrade shows its progress with rich, and may follow in the same process."""
+    code = """
+import gc, sys
+from gateway.cli.loading import loading
+with loading():
+    import gateway.app
+print(*{"rich", "httpx._main"} & sys.modules.keys(), gc.isenabled(), gc.get_freeze_count() > 0)
+import gateway.ops.progress, httpx._main"""
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["True", "True"]
+
+
 def test_what_the_first_requests_need_is_loaded_before_they_come():
     """Beacons would have to wait for it."""
     needed = {"phonenumbers", "ua_parser_builtins.lazy"}

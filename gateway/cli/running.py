@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 from typing import Annotated
 
 import typer
 
 from gateway.cli.base import DEFAULT_CONFIG, ConfigOption, app
+from gateway.cli.loading import loading
 from gateway.errors import CommandError
 from gateway.settings import load_settings
 
@@ -34,11 +34,8 @@ def serve(
 
         run_workers(settings, config, workers, deliver=not no_deliver)
         return
-    gc.disable()  # what an import makes stays: looking for what does not takes a tenth of the start
-    from gateway.app import run_server
-
-    gc.freeze()
-    gc.enable()
+    with loading():
+        from gateway.app import run_server
     run_server(settings, deliver=not no_deliver)
 
 
@@ -58,6 +55,6 @@ def deliver(
     stopped.
     """
     settings = load_settings(config)
-    from gateway.app import run_deliverer
-
+    with loading():
+        from gateway.app import run_deliverer
     run_deliverer(settings, port)

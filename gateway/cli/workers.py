@@ -14,6 +14,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.cli.loading import loading
 from gateway.errors import CommandError, GatewayError
 from gateway.settings import Settings, load_settings
 
@@ -59,8 +60,9 @@ def _open_once(settings: Settings) -> None:
 
 def build_worker() -> Front:
     """The application of one worker, in its own process. Raises: SystemExit, with the reason in the log."""
-    from gateway.app import build_gateway
-    from gateway.signals.logs import set_up_logs
+    with loading():
+        from gateway.app import build_gateway
+        from gateway.signals.logs import set_up_logs
 
     set_up_logs()
     try:
