@@ -14,6 +14,7 @@ from pathlib import Path
 from bench.site import PRODUCT, SECRET, STORE, build_beacon, post_beacon, running_gateway
 from gateway.intake.tokens import Tokens, VisitorToken
 from gateway.store.sql import EVENT, LINK, OUTBOX, VISITOR, Cursor
+from gateway.store.visits import ADD_VISITS
 
 NOWHERE = "http://127.0.0.1:9"
 CHUNK = 50_000
@@ -74,6 +75,9 @@ def add_events(cursor: Cursor, start: int, end: int) -> None:
     _copy(cursor, "events", EVENT, event, _EVENT, start, end)
     waiting = {"id": _ID.format("id"), "due_ms": "0", "attempts": "0", "lease": "NULL", "maybe_sent_ms": "NULL"}
     _copy(cursor, "outbox", OUTBOX, waiting, _EVENT, start, end)
+    visit = {"visitor_id": _ID.format("visitor_id")}
+    theirs = f"visits WHERE {_OF_MODEL.format('visitor_id')}"
+    _copy(cursor, "visits", ADD_VISITS.columns, visit, theirs, start, end)
 
 
 def _copy(

@@ -27,6 +27,7 @@ from gateway.store.receipt import FoundBy, Settlement
 from gateway.store.rollups import HOUR_MS, Tally, add_drops, count_failures
 from gateway.store.sql import EVENT, Cursor
 from gateway.store.traits import BITS
+from gateway.store.visits import note_visits
 
 DAY_MS = 86_400_000
 AT_ONCE = 5_000
@@ -140,6 +141,7 @@ class _Life:
         tally.count_events(rows, "received")
         self._count_returns(tally, rows)
         cursor.executemany(INSERT_EVENT, rows)
+        note_visits(cursor, ((row[0], row[5], row[1]) for row in rows))
         tally.write(cursor)
         recount_ends(cursor, self.shop.store_id, json.dumps([row[1] for row in rows]))
         tries = [one for _, tried, _ in made for one in tried]

@@ -16,6 +16,7 @@ from gateway.settings import Settings
 from gateway.store import Store
 from gateway.store import retention as forgetting
 from gateway.store.sql import Cursor
+from gateway.store.visits import forget_visits
 
 log = logging.getLogger(__name__)
 
@@ -72,9 +73,11 @@ class Retention:
     async def _sweep_store(self, store_id: str) -> Counter[str]:
         days, before_ms = self._days, self._before_ms
         webhooks = partial(forgetting.forget_webhooks, store_id=store_id, before_ms=before_ms(WEBHOOKS_DAYS))
+        visits = partial(forget_visits, store_id=store_id)
         visitors = partial(forgetting.forget_visitors, store_id=store_id, before_ms=before_ms(days.visitors_days))
         return Counter({
             "events": await self._forget_events(store_id, before_ms(days.events_days)),
+            "visits": await self._repeat(visits),
             "visitors": await self._repeat(visitors),
             "webhook ids": await self._repeat(webhooks),
             "events' devices": await self._strip_events(store_id, before_ms(days.ip_days)),

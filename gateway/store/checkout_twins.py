@@ -20,10 +20,11 @@ WINDOW_MS = 30 * 60_000
 _NAMED = "checkout_"
 _FIND_OTHER = f"""
     SELECT id, event_id, pixel, body FROM events
-    WHERE store_id = ? AND visitor_id = ? AND pixel_code = ? AND event = ? AND occurred_ms BETWEEN ? AND ?
+    WHERE store_id = ? AND visitor_id = ? AND event = '{INITIATE_CHECKOUT}'
+      AND pixel_code = ? AND occurred_ms BETWEEN ? AND ?
       AND CASE substr(event_id, 1, {len(_NAMED)}) WHEN '{_NAMED}' THEN 1 ELSE 0 END = ?
       AND coalesce(fate, 'accepted') = 'accepted'
-    ORDER BY abs(occurred_ms - ?) LIMIT 1"""  # noqa: S608 - a word of ours
+    ORDER BY abs(occurred_ms - ?) LIMIT 1"""  # noqa: S608 - words of ours
 """The nearest in time of the other kind; one that TikTok did not take stands for nothing."""
 _HOLD_BACK = """
     UPDATE outbox SET due_ms = due_ms WHERE store_id = ? AND id = ? AND lease IS NULL AND maybe_sent_ms IS NULL"""
@@ -42,7 +43,7 @@ def agree(cursor: Cursor, store_id: str, pixel_code: str, visitor_id: str, event
         return event
     first_ms, last_ms = event.occurred_ms - WINDOW_MS, event.occurred_ms + WINDOW_MS
     kind = 0 if _is_named(event.event_id) else 1
-    key = (store_id, visitor_id, pixel_code, INITIATE_CHECKOUT, first_ms, last_ms, kind, event.occurred_ms)
+    key = (store_id, visitor_id, pixel_code, first_ms, last_ms, kind, event.occurred_ms)
     cursor.execute(_FIND_OTHER, key)
     if not (other := cursor.fetchone()):
         return event

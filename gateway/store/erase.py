@@ -17,11 +17,12 @@ from gateway.store.endings import count_ends
 from gateway.store.receipt import Anchor
 from gateway.store.sql import Cursor
 from gateway.store.tables import events, links, metadata, orders, visitors
+from gateway.store.visits import find_events
 
 SEARCHED = (visitors, events)
 """Where a person is looked for, row by row."""
 
-_ON_EVENTS = "WHERE store_id = ? AND id IN (SELECT id FROM events WHERE store_id = ? AND visitor_id = ?)"
+_THESE = "WHERE store_id = ? AND id IN (SELECT value FROM json_each(?))"
 
 
 class Erased(Struct, frozen=True):
@@ -94,18 +95,20 @@ def erase_visitor(cursor: Cursor, store_id: str, visitor_id: str) -> Erased:
 
     The visitor goes first: another node at work for them ends that before, or finds nobody afterwards.
     """
-    mine = (store_id, store_id, visitor_id)
-    visitors = _delete(cursor, "DELETE FROM visitors WHERE store_id = ? AND id = ?", mine[1:])
-    cursor.execute("SELECT id FROM events WHERE store_id = ? AND visitor_id = ? AND fate IS NULL", mine[1:])
-    count_ends(cursor, store_id, json.dumps([row[0] for row in cursor.fetchall()]), Fate.WITHDRAWN, 0)
-    attempts = _delete(cursor, f"DELETE FROM attempts {_ON_EVENTS}", mine)  # noqa: S608 - no input in it
-    _delete(cursor, f"DELETE FROM outbox {_ON_EVENTS}", mine)  # noqa: S608 - no input in it
-    events = _delete(cursor, "DELETE FROM events WHERE store_id = ? AND visitor_id = ?", mine[1:])
-    links = _delete(cursor, "DELETE FROM links WHERE store_id = ? AND visitor_id = ?", mine[1:])
+    mine = (store_id, visitor_id)
+    visitors = _delete(cursor, "DELETE FROM visitors WHERE store_id = ? AND id = ?", mine)
+    found = find_events(cursor, store_id, visitor_id)
+    count_ends(cursor, store_id, json.dumps([id_ for id_, fate in found if not fate]), Fate.WITHDRAWN, 0)
+    these = (store_id, json.dumps([id_ for id_, _ in found]))
+    attempts = _delete(cursor, f"DELETE FROM attempts {_THESE}", these)  # noqa: S608 - no input in it
+    _delete(cursor, f"DELETE FROM outbox {_THESE}", these)  # noqa: S608 - no input in it
+    events = _delete(cursor, f"DELETE FROM events {_THESE}", these)  # noqa: S608 - no input in it
+    _delete(cursor, "DELETE FROM visits WHERE store_id = ? AND visitor_id = ?", mine)
+    links = _delete(cursor, "DELETE FROM links WHERE store_id = ? AND visitor_id = ?", mine)
     orders = _delete(
         cursor,
         "UPDATE orders SET visitor_id = NULL, reason = 'erased' WHERE store_id = ? AND visitor_id = ?",
-        mine[1:],
+        mine,
     )
     return Erased(visitors, links, events, attempts, orders)
 
@@ -125,8 +128,21 @@ def erase_store(cursor: Cursor, store_id: str, limit: int) -> int:
     """Up to `limit` rows of each table of this store are gone; how many were. Call again until that is none."""
     erased = 0
     hours = (name for name in metadata.tables if name.endswith("_hours"))
-    for table in ("attempts", "outbox", "events", "links", "orders", "reversals", "webhooks", "visitors", *hours):
-        key = {"links": "digest", "reversals": "order_id"}.get(table, "hour_ms" if table.endswith("_hours") else "id")
+    for table in (
+        "attempts",
+        "outbox",
+        "events",
+        "visits",
+        "links",
+        "orders",
+        "reversals",
+        "webhooks",
+        "visitors",
+        *hours,
+    ):
+        key = {"visits": "visitor_id", "links": "digest", "reversals": "order_id"}.get(
+            table, "hour_ms" if table.endswith("_hours") else "id"
+        )
         rows = f"SELECT {key} FROM {table} WHERE store_id = ? LIMIT ?"  # noqa: S608 - names of ours
         statement = f"DELETE FROM {table} WHERE store_id = ? AND {key} IN ({rows})"  # noqa: S608 - names of ours
         erased += _delete(cursor, statement, (store_id, store_id, limit))

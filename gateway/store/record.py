@@ -27,6 +27,7 @@ from gateway.store.rollups import Tally
 from gateway.store.sql import Cursor
 from gateway.store.traits import Marks, mark, merge_marks
 from gateway.store.visitors import Visitors
+from gateway.store.visits import note_visits
 
 
 def record_all(cursor: Cursor, receipts: Sequence[Receipt]) -> list[Recorded]:
@@ -107,6 +108,7 @@ def _queue_events(cursor: Cursor, receipts: Sequence[Receipt], found: list[Recor
     fresh = [draft for draft in kept if draft.queued.fate is None]
     if fresh:
         cursor.insert(sql.ADD_OUTBOX, [_outbox_row(draft) for draft in fresh])
+    note_visits(cursor, ((draft.row[0], draft.row[5], draft.row[1]) for draft in kept))
     late = over + [draft for draft in twins if not _absorb_twin(cursor, draft)]
     _count_drafts(tally, kept, twins, late)
     queued_of = Counter([draft.position for draft in fresh])

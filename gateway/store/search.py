@@ -13,7 +13,8 @@ from sqlalchemy import ColumnElement, Connection, and_, select
 from gateway.model.dossier import Dossier, EventDossier, OrderDossier, VisitorDossier
 from gateway.store.dossiers import to_order_dossier, to_visitor_dossier
 from gateway.store.receipt import Anchor
-from gateway.store.tables import events, links, orders, visitors
+from gateway.store.tables import events, links, orders, visitors, visits
+from gateway.store.visits import belong
 from gateway.store.walk import read_events
 
 LONGEST = 100
@@ -95,11 +96,17 @@ def _find_events(
     connection: Connection, store_id: str, event_ids: Collection[str], row_ids: Collection[str], people: Collection[str]
 ) -> list[EventDossier]:
     """One more than is shown, if there are so many; the newest first."""
+    named = select(events.c.id).where(events.c.store_id == store_id)
+    theirs = select(events.c.id).join(visits, belong()).where(visits.c.store_id == store_id)
     found: set[str] = set()
-    for column, values in ((events.c.event_id, event_ids), (events.c.id, row_ids), (events.c.visitor_id, people)):
+    for query, column, values in (
+        (named, events.c.event_id, event_ids),
+        (named, events.c.id, row_ids),
+        (theirs, visits.c.visitor_id, people),
+    ):
         if values:
-            query = select(events.c.id).where(events.c.store_id == store_id, column.in_(values))
-            found |= {*connection.scalars(query.order_by(events.c.received_ms.desc()).limit(LONGEST + 1))}
+            newest = query.where(column.in_(values)).order_by(events.c.received_ms.desc())
+            found |= {*connection.scalars(newest.limit(LONGEST + 1))}
     return read_events(connection, store_id, sorted(found, reverse=True)[: LONGEST + 1])
 
 

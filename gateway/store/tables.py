@@ -1,4 +1,4 @@
-"""The schema: visitors, links, events, outbox, attempts, orders, reversals, webhooks, erasures, alerts, hourly counts.
+"""The schema: visitors, links, events, visits, outbox, attempts, orders, reversals, webhooks, erasures, alerts, hours.
 
 SQLAlchemy Core, no ORM.
 Every primary key starts with `store_id`, so that a database can later be split by store. Times are Unix milliseconds.
@@ -27,6 +27,7 @@ from sqlalchemy import (
 metadata = MetaData()
 
 _HAS_EMAIL = text("email IS NOT NULL")
+_STARTS_CHECKOUT = text("event = 'InitiateCheckout'")
 
 visitors = Table(
     "visitors",
@@ -101,7 +102,13 @@ events = Table(
     Column("found_by", String),
     Column("consent_source", String),
     UniqueConstraint("store_id", "event_id", "pixel_code", "event", name="events_once"),
-    Index("events_visitor", "store_id", "visitor_id"),
+    Index(
+        "events_checkout",
+        "store_id",
+        "visitor_id",
+        sqlite_where=_STARTS_CHECKOUT,
+        postgresql_where=_STARTS_CHECKOUT,
+    ),
 )
 """Every event taken in, once a pixel: what is sent and the audit trail. `body` is the Event as JSON, without the ip.
 
@@ -109,6 +116,17 @@ events = Table(
 who told the consent in force when it was taken; NULL when nobody had, empty when whoever did gave no name.
 `browser`, `traits`, `currency` and `worth_e4` are what is counted of it: see `gateway.store.traits`.
 """
+
+visits = Table(
+    "visits",
+    metadata,
+    Column("store_id", String, primary_key=True),
+    Column("visitor_id", String, primary_key=True),
+    Column("span", String, primary_key=True),
+    Index("visits_span", "store_id", "span"),
+    sqlite_with_rowid=False,
+)
+"""When a visitor's events came: `span` is how their ids begin, some 65 s each (`gateway.store.visits`)."""
 
 outbox = Table(
     "outbox",

@@ -46,7 +46,7 @@ async def test_on_a_terminal_there_are_bars(old: Path):
     except OSError:  # so a terminal ends on Linux
         os.close(ours)
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
-    assert re.search(r"schema versions ━+ 3 of 3", plain)
+    assert re.search(r"schema versions ━+ 4 of 4", plain)
 
 
 def test_elsewhere_there_are_lines(old: Path, tmp_path: Path):
@@ -55,5 +55,5 @@ def test_elsewhere_there_are_lines(old: Path, tmp_path: Path):
         err.seek(0)
         lines = err.read().splitlines()
     assert lines[0].startswith(f"bringing the database from revision 0002 to {newest_revision()}")
-    assert "schema versions: 3 of 3" in lines
+    assert "schema versions: 4 of 4" in lines
     assert lines[-1].startswith("the database is up to date")

@@ -35,6 +35,7 @@ from gateway.store.tables import (
     outbox,
     reversals,
     visitors,
+    visits,
     webhooks,
 )
 from tests.store.samples import (
@@ -247,7 +248,7 @@ async def test_a_store_is_erased_in_steps_and_its_neighbour_stays(store: Store, 
 
 def test_every_table_is_thought_of_when_a_store_is_erased():
     """A new table must be in `erase_store`, or here with the reason: erasures are the proof, alerts name nobody."""
-    thought_of = {alerts, attempts, erasures, events, links, orders, outbox, reversals, visitors, webhooks}
+    thought_of = {alerts, attempts, erasures, events, links, orders, outbox, reversals, visitors, visits, webhooks}
     hours = {table for name, table in metadata.tables.items() if name.endswith("_hours")}
     assert set(metadata.tables.values()) == thought_of | hours
 

@@ -96,6 +96,7 @@ STORED: dict[str, list[dict[str, Any]]] = {
         | {"currency": "EUR", "worth_e4": 205_000},
         make_stored("0003", "AddToCart", "refused", "rejected") | {"reason": "a reason of TikTok's"},
     ],
+    "visits": [{"store_id": "acme", "visitor_id": "v-1", "span": span} for span in ("0001", "0002", "0003")],
     "outbox": [
         {
             "store_id": "acme", "id": "0002", "pixel_code": DEMO_PIXEL, "due_ms": NOW_MS - HOUR_MS, "attempts": 1,
@@ -227,7 +228,9 @@ def test_what_takes_many_steps_is_kept_and_none_of_it_is_left_out(
     stored = store(engine, revision, events=ours + [row | {"store_id": "other"} for row in ours])
     migrate(engine)
     check_kept(engine, stored)
-    assert {(row["browser"], bool(row["traits"])) for row in read_all(engine)["events"]} == {("chrome", True)}
+    found = read_all(engine)
+    assert {(row["browser"], bool(row["traits"])) for row in found["events"]} == {("chrome", True)}
+    assert found["visits"] == [visit | {"store_id": store} for store in ("acme", "other") for visit in STORED["visits"]]
 
 
 def load_with_small_steps(load: Callable[[str, str], Any], folder: str, name: str) -> Any:
