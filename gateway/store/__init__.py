@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from gateway.errors import StoreUnavailable
 from gateway.store import outbox, postgresql, sql
+from gateway.store.checkpoints import Checkpointer
 from gateway.store.database import Follow, is_sqlite, migrate, only_unavailable, open_cursor, open_engine
 from gateway.store.drops import Drops
 from gateway.store.leader import Leader
@@ -52,7 +53,7 @@ class Store:
         except BaseException:
             self._let_go()
             raise
-        self._writer = Writer(open_engine(url, writes=True))
+        self._writer = Writer(open_engine(url, writes=True), Checkpointer(self._engine))
         self._signals: dict[Lane, asyncio.Event] = {}
         self._drops = Drops(self._writer.run)
         self._leader = Leader(self._engine)
@@ -109,8 +110,8 @@ class Store:
         Raises: StoreUnavailable when none could be claimed.
         """
         claimed: list[Claimed] = []
-        for start in range(0, limit, outbox.STEP):
-            most = min(outbox.STEP, limit - start)
+        while len(claimed) < limit:
+            most = min(self._step, limit - len(claimed))
             claim = partial(outbox.claim, store_id=lane[0], pixel_code=lane[1], lease=lease, now_ms=now_ms, limit=most)
             try:
                 found = await self._writer.run(claim)
@@ -124,14 +125,20 @@ class Store:
                 break
         return claimed
 
+    @property
+    def _step(self) -> int:
+        return outbox.STEP_BESIDE if self._writer.is_busy else outbox.STEP
+
     async def renew(self, lane: Lane, lease: str, ids: Sequence[str], now_ms: int) -> set[str]:
         """The lease on these events holds for another 15 s; those for which it does, the others are lost."""
         return await self._writer.run(lambda cursor: outbox.renew(cursor, lane[0], lease, ids, now_ms))
 
     async def settle(self, store_id: str, lease: str, settlements: Sequence[Settlement]) -> None:
         """The fate, or the next due time, of each claimed event is durably stored."""
-        for start in range(0, len(settlements), outbox.STEP):
-            step = settlements[start : start + outbox.STEP]
+        left = settlements
+        while left:
+            size = self._step
+            step, left = left[:size], left[size:]
             await self._writer.run(partial(outbox.settle, store_id=store_id, lease=lease, settlements=step))
 
     async def hasten(self, lanes: Sequence[Lane], now_ms: int, longest_ms: int) -> None:

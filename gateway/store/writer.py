@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import queue
 import threading
 import time
@@ -23,6 +24,7 @@ from sqlalchemy import Engine, PoolProxiedConnection
 
 from gateway.errors import StoreUnavailable
 from gateway.signals.metrics import COMMIT_FAILURES, COMMIT_JOBS, COMMIT_SECONDS
+from gateway.store.checkpoints import Checkpointer
 from gateway.store.database import TryAgain, begin, only_unavailable
 from gateway.store.receipt import Receipt, Recorded
 from gateway.store.record import record_all
@@ -45,8 +47,12 @@ LOOK_S = 0.5
 BATCH_LIMIT = 512
 """Jobs in one transaction: bounds how long the first of them waits for the last."""
 
-BUSY = 4
-"""Jobs in a transaction from which on the writer counts as busy."""
+FUNCTIONS_S = 0.005
+"""How long functions may take beside receipts; the next transaction has the rest. Claiming or settling a full step
+takes longer than the receipts of everybody who waits, and all of them would wait for two."""
+
+BUSY, BUSY_S = 4, 1.0
+"""Jobs in a transaction from which on the writer counts as busy, and for how long it then does."""
 
 MOST_WAIT_S = 0.02
 """For an event loop that is busy with something else."""
@@ -59,19 +65,26 @@ TRIES = 4
 """How often a transaction that may work at once the next time is begun: two nodes that meet twice are rare."""
 
 
+_LATER = object()
+"""The result of a function that has not run yet."""
+
+
 class _Job(Struct):
     work: Receipt | Callable[[Cursor], Any]
     done: asyncio.Future[Any]
     since_s: float
+    is_receipt: bool
 
 
 class Writer:
     """Owns the writing connection: the engine is its own. Start it on the event loop that will wait for its answers."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, checkpointer: Checkpointer | None = None) -> None:
         self._engine = engine
+        self._checkpointer = checkpointer
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._unanswered: deque[_Job] = deque()  # in the order of their answers, the first waits the longest
+        self._left: list[_Job] = []  # functions that the last transaction had no time for
+        self._unanswered: deque[_Job] = deque()  # receipts in the order of their answers, the first waits the longest
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = asyncio.Event()
@@ -79,6 +92,7 @@ class Writer:
         self._connection: PoolProxiedConnection | None = None
         self._is_failing = False
         self._is_late = False
+        self._busy_until_s = 0.0
 
     def start(self) -> None:
         """Jobs are taken from now on."""
@@ -96,9 +110,14 @@ class Writer:
             await self._ended.wait()  # and not for the thread, which nobody could stop waiting for
 
     @property
+    def is_busy(self) -> bool:
+        """Whether many receipts share a transaction, a moment ago at least."""
+        return time.monotonic() < self._busy_until_s
+
+    @property
     def waiting(self) -> int:
         """Jobs not yet taken into a transaction."""
-        return self._jobs.qsize()
+        return self._jobs.qsize() + len(self._left)
 
     async def record(self, receipt: Receipt) -> Recorded:
         """The receipt is on disk.
@@ -122,8 +141,10 @@ class Writer:
             raise StoreUnavailable("the writer is not running")
         if self._jobs.qsize() >= QUEUE_LIMIT:
             raise StoreUnavailable("more is waiting to be written than the database takes")
-        job = _Job(work, self._loop.create_future(), time.monotonic())
-        self._unanswered.append(job)
+        is_receipt = isinstance(work, Receipt)
+        job = _Job(work, self._loop.create_future(), time.monotonic(), is_receipt)
+        if is_receipt:
+            self._unanswered.append(job)
         self._jobs.put(job)
         return job.done
 
@@ -135,7 +156,7 @@ class Writer:
         assert self._loop is not None  # noqa: S101 - start() calls it
         since_s = time.monotonic() - PATIENCE_S
         old = takewhile(lambda job: job.since_s < since_s, self._unanswered)
-        late = [job for job in old if isinstance(job.work, Receipt) and not job.done.done()]
+        late = [job for job in old if not job.done.done()]
         for job in late:
             job.work = _nothing  # lets go of what is in it: the request no longer counts in what all have in hand
             job.done.set_exception(StoreUnavailable(f"not on disk within {PATIENCE_S:g} s"))
@@ -149,17 +170,21 @@ class Writer:
         assert self._loop is not None  # noqa: S101 - start() came before
         is_open = True
         try:
-            while is_open:
-                batch, is_open = self._collect()
+            while is_open or self._left:
+                batch, is_open = self._collect(is_open)
                 if batch:
-                    self._answer(batch, self._commit(batch))
-                if len(batch) >= BUSY and is_open:
+                    self._finish(batch, self._commit(batch))
+                if sum(job.is_receipt for job in batch) >= BUSY:
+                    self._busy_until_s = time.monotonic() + BUSY_S
+                if self.is_busy and is_open:
                     self._let_arrive()
         finally:
             self._is_open = False
             try:
                 self._let_go()
                 self._engine.dispose()
+                if self._checkpointer:
+                    self._checkpointer.stop()
             finally:
                 with contextlib.suppress(RuntimeError):  # the loop has closed, and nobody waits any more
                     self._loop.call_soon_threadsafe(self._ended.set)
@@ -186,19 +211,16 @@ class Writer:
         else:
             arrived.set()
 
-    def _collect(self) -> tuple[list[_Job], bool]:
+    def _collect(self, is_open: bool) -> tuple[list[_Job], bool]:
         """All that waits now, at least one job; False with it when no more will come."""
-        batch: list[_Job] = []
-        job = self._jobs.get()
-        while job is not None:
-            batch.append(job)
-            if len(batch) >= BATCH_LIMIT:
-                return batch, True
-            try:
-                job = self._jobs.get_nowait()
-            except queue.Empty:
-                return batch, True
-        return batch, False
+        batch, self._left = self._left, []
+        with contextlib.suppress(queue.Empty):
+            while is_open and len(batch) < BATCH_LIMIT:
+                job = self._jobs.get_nowait() if batch else self._jobs.get()
+                if job is None:
+                    return batch, False
+                batch.append(job)
+        return batch, is_open
 
     def _commit(self, batch: Sequence[_Job]) -> list[Any]:
         """One result a job, after the commit; a failure is returned as the exception itself."""
@@ -233,7 +255,9 @@ class Writer:
             with only_unavailable(self._engine):
                 results = _work(begin(self._engine, connection), batch)
                 connection.commit()
-                return results
+            if self._checkpointer:
+                self._checkpointer.look(connection)
+            return results
         except BaseException as error:
             self._undo(connection, is_sound=isinstance(error, TryAgain) or not isinstance(error, StoreUnavailable))
             raise
@@ -270,17 +294,20 @@ class Writer:
             log.warning("the database takes writes again")
         self._is_failing = error is not None
 
-    def _answer(self, batch: Sequence[_Job], results: Sequence[Any]) -> None:
+    def _finish(self, batch: Sequence[_Job], results: Sequence[Any]) -> None:
+        """What has run is answered, and what has not is the first of the next transaction."""
         assert self._loop is not None  # noqa: S101 - start() came before any job
+        self._left = [job for job, result in zip(batch, results, strict=True) if result is _LATER]
         try:
             self._loop.call_soon_threadsafe(self._resolve, batch, results)
         except RuntimeError:
-            log.warning("%d writes were committed after the event loop had closed", len(batch))
+            log.warning("%d writes were committed after the event loop had closed", len(batch) - len(self._left))
 
     def _resolve(self, batch: Sequence[_Job], results: Sequence[Any]) -> None:
         for job, result in zip(batch, results, strict=True):
-            self._unanswered.popleft()
-            if job.done.done():  # nobody waits for it any more
+            if job.is_receipt:
+                self._unanswered.popleft()
+            if result is _LATER or job.done.done():  # nobody waits for it any more
                 continue
             if isinstance(result, BaseException):
                 job.done.set_exception(result)
@@ -289,11 +316,18 @@ class Writer:
 
 
 def _work(cursor: Cursor, batch: Sequence[_Job]) -> list[Any]:
-    """Receipts first, all at once; then each function in order."""
+    """Receipts first, all at once; then each function in order, beside receipts no more than there is time for."""
     works = [job.work for job in batch]  # read once: the event loop may let go of one at any time
     receipts = [work for work in works if isinstance(work, Receipt)]
     recorded = iter(record_all(cursor, receipts) if receipts else ())
-    return [next(recorded) if isinstance(work, Receipt) else work(cursor) for work in works]
+    until_s = time.perf_counter() + FUNCTIONS_S if receipts else math.inf
+    results: list[Any] = []
+    for work in works:
+        if isinstance(work, Receipt):
+            results.append(next(recorded))
+        else:
+            results.append(work(cursor) if time.perf_counter() < until_s else _LATER)
+    return results
 
 
 def _nothing(_cursor: Cursor) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sqlite3
+import time
 
 import pytest
 from msgspec import structs
@@ -105,6 +106,33 @@ async def test_what_was_claimed_before_the_database_failed_is_handed_out(store: 
     told = itertools.count(1)
     with pytest.raises(StoreUnavailable):
         await store.claim(LANE, "mine", NOW_MS, 10)
+
+
+@pytest.mark.parametrize(("is_busy", "sizes"), [(False, [4, 1]), (True, [2, 2, 1])])
+async def test_while_beacons_come_in_events_are_claimed_and_settled_in_smaller_steps(
+    store: Store, monkeypatch: pytest.MonkeyPatch, is_busy: bool, sizes: list[int]
+):
+    monkeypatch.setattr(store_outbox, "STEP", 4)
+    monkeypatch.setattr(store_outbox, "STEP_BESIDE", 2)
+    asked: list[int] = []
+    claim, settle = store_outbox.claim, store_outbox.settle
+
+    def claim_and_note(cursor, *, limit, **said):
+        asked.append(limit)
+        return claim(cursor, limit=limit, **said)
+
+    def settle_and_note(cursor, *, settlements, **said):
+        asked.append(len(settlements))
+        settle(cursor, settlements=settlements, **said)
+
+    monkeypatch.setattr(store_outbox, "claim", claim_and_note)
+    monkeypatch.setattr(store_outbox, "settle", settle_and_note)
+    await queue(store, *[NOW_MS] * 5)
+    store._writer._busy_until_s = time.monotonic() + 60 if is_busy else 0.0
+    claimed = await store.claim(LANE, "mine", NOW_MS, 5)
+    await store.settle(STORE, "mine", [settled(one, fate=Fate.ACCEPTED) for one in claimed])
+    assert asked == sizes * 2
+    assert {row["fate"] for row in await read_rows(store, events)} == {"accepted"}
 
 
 async def test_a_claim_holds_no_longer_than_fifteen_seconds():

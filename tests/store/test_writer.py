@@ -50,6 +50,75 @@ async def test_a_transaction_takes_no_more_jobs_than_its_limit(store: Store, mon
     assert len(commits) == 1 + 3
 
 
+async def hand_in(store: Store, *, receipts: int, seconds: float) -> list[list[str]]:
+    """These receipts, and three functions that take so long, are handed in at once; what ran in each transaction."""
+    ran: list[list[str]] = [[]]
+
+    def take_long(name: str) -> str:
+        time.sleep(seconds)
+        ran[-1].append(name)
+        return name
+
+    with at_commit(lambda: ran.append([])):
+        async with busy(store):
+            functions = [store._writer.run(lambda _, name=name: take_long(name)) for name in "abc"]
+            tasks = await start_all(*functions, *[store.record(make_receipt(make_event())) for _ in range(receipts)])
+        assert (await asyncio.gather(*tasks))[:3] == ["a", "b", "c"]
+    return [names for names in ran if names]
+
+
+async def test_beside_receipts_long_functions_have_a_transaction_each_in_their_order(store: Store):
+    assert await hand_in(store, receipts=2, seconds=2 * writer.FUNCTIONS_S) == [["a"], ["b", "c"]]
+    assert len(await read_rows(store, events)) == 2
+
+
+async def test_beside_receipts_short_functions_share_one(store: Store, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(writer, "FUNCTIONS_S", 60)
+    assert await hand_in(store, receipts=2, seconds=0) == [["a", "b", "c"]]
+
+
+async def test_where_no_receipt_waits_long_functions_share_one(store: Store):
+    assert await hand_in(store, receipts=0, seconds=2 * writer.FUNCTIONS_S) == [["a", "b", "c"]]
+
+
+async def test_a_function_that_had_to_wait_runs_before_the_writer_ends(sqlite_url: str):
+    store = Store(sqlite_url)
+    await store.start(NOW_MS)
+    async with busy(store):
+        functions = [store._writer.run(lambda _: time.sleep(2 * writer.FUNCTIONS_S)) for _ in range(3)]
+        tasks = await start_all(store.record(make_receipt()), *functions)
+        stopping = asyncio.create_task(store.stop())
+        await asyncio.sleep(0)
+    await stopping
+    assert [task.done() for task in tasks] == [True] * 4
+    await asyncio.gather(*tasks)
+
+
+async def test_a_function_that_had_to_wait_and_then_fails_is_told_so(store: Store):
+    def poison(_cursor):
+        raise ZeroDivisionError
+
+    async with busy(store):
+        long = [store._writer.run(lambda _: time.sleep(2 * writer.FUNCTIONS_S)), store._writer.run(poison)]
+        tasks = await start_all(store.record(make_receipt()), *long)
+    _, _, failed = await asyncio.gather(*tasks, return_exceptions=True)
+    assert type(failed) is ZeroDivisionError
+
+
+async def test_the_writer_is_busy_while_many_receipts_share_a_commit_and_a_moment_longer(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(writer, "BUSY_S", 0.2)
+    await store.record(make_receipt())
+    assert not store._writer.is_busy
+    async with busy(store):
+        tasks = await start_all(*[store.record(make_receipt()) for _ in range(writer.BUSY)])
+    await asyncio.gather(*tasks)
+    assert store._writer.is_busy
+    await asyncio.sleep(0.3)
+    assert not store._writer.is_busy
+
+
 async def test_nobody_is_answered_before_the_commit(store: Store):
     is_committing, may_commit = threading.Event(), threading.Event()
 
