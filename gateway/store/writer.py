@@ -172,10 +172,10 @@ class Writer:
         try:
             while is_open or self._left:
                 batch, is_open = self._collect(is_open)
-                if batch:
-                    self._finish(batch, self._commit(batch))
                 if sum(job.is_receipt for job in batch) >= BUSY:
                     self._busy_until_s = time.monotonic() + BUSY_S
+                if batch:
+                    self._finish(batch, self._commit(batch))
                 if self.is_busy and is_open:
                     self._let_arrive()
         finally:
