@@ -102,13 +102,7 @@ events = Table(
     Column("found_by", String),
     Column("consent_source", String),
     UniqueConstraint("store_id", "event_id", "pixel_code", "event", name="events_once"),
-    Index(
-        "events_checkout",
-        "store_id",
-        "visitor_id",
-        sqlite_where=_STARTS_CHECKOUT,
-        postgresql_where=_STARTS_CHECKOUT,
-    ),
+    Index("events_checkout", "store_id", "visitor_id", sqlite_where=_STARTS_CHECKOUT),
 )
 """Every event taken in, once a pixel: what is sent and the audit trail. `body` is the Event as JSON, without the ip.
 

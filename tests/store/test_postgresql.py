@@ -8,16 +8,17 @@ import random
 import string
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import Engine, text
 
 from gateway.errors import StoreUnavailable
 from gateway.store import Store
-from gateway.store.database import open_engine
+from gateway.store.database import migrate, open_engine
 from gateway.store.tables import events, metadata, outbox
 from tests.postgres import Server, running_postgres
 from tests.store.samples import NOW_MS, STORE, busy, make_event, make_receipt, read_rows
@@ -134,6 +135,17 @@ def test_the_migrations_build_exactly_the_tables(postgres: Server):
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, metadata) == []
     engine.dispose()
+
+
+@pytest.mark.parametrize("make", [migrate, run_migrations])
+def test_few_events_are_written_to_the_index_of_checkouts(postgres: Server, make: Callable[[Engine], None]):
+    engine = open_engine(postgres.make_database(f"checkouts_{make.__name__}"))
+    make(engine)
+    with engine.connect() as connection:
+        query = text("SELECT indexdef FROM pg_indexes WHERE indexname = 'events_checkout'")
+        told = connection.execute(query).scalar_one()
+    engine.dispose()
+    assert "InitiateCheckout" in told.partition("WHERE")[2]
 
 
 async def test_a_transaction_that_waits_too_long_for_another_gives_up(store: Store, url: str):
