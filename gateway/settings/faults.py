@@ -6,9 +6,12 @@ value that was refused.
 
 from __future__ import annotations
 
+import ast
+import inspect
 from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cache
+from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -104,11 +107,23 @@ def list_tables() -> dict[tuple[str, ...], dict[str, str]]:
 
 
 def _walk(model: type[BaseModel], table: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], dict[str, str]]]:
-    fields = {field.alias or name: field for name, field in model.model_fields.items()}
-    yield table, {key: field.description or "" for key, field in fields.items()}
-    for key, field in fields.items():
+    keys = {name: field.alias or name for name, field in model.model_fields.items()}
+    told = _read_docstrings(model)
+    yield table, {key: told.get(name, "") for name, key in keys.items()}
+    for name, field in model.model_fields.items():
         for inner in _models_in(field.annotation):
-            yield from _walk(inner, (*table, key))
+            yield from _walk(inner, (*table, keys[name]))
+
+
+def _read_docstrings(model: type[BaseModel]) -> dict[str, str]:
+    """What stands in the source below the settings of a table, by the setting's name."""
+    [table] = ast.parse(inspect.getsource(model)).body
+    assert isinstance(table, ast.ClassDef)  # noqa: S101 - no model is written any other way
+    found = {}
+    for setting, told in pairwise(table.body):
+        if isinstance(setting, ast.AnnAssign) and isinstance(told, ast.Expr) and isinstance(told.value, ast.Constant):
+            found[ast.unparse(setting.target)] = inspect.cleandoc(str(told.value.value))
+    return found
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -1,8 +1,9 @@
 """What may be set in gateway.toml: one frozen model per table, each setting described where it stands.
 
 Built by `gateway.settings.load`, read by everything above. A setting's docstring is also the mend a user is shown when
-it is missing. Rules between two settings stand with the later one and look at `info.data`, which holds the earlier ones
-that are sound: so they report even when something else is wrong too.
+it is missing; `gateway.settings.faults` reads it then, where pydantic would read all of them at every start.
+Rules between two settings stand with the later one and look at `info.data`, which holds the earlier ones that are
+sound: so they report even when something else is wrong too.
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ class Table(BaseModel):
         extra="forbid",
         allow_inf_nan=False,
         hide_input_in_errors=True,
-        use_attribute_docstrings=True,
         defer_build=True,  # one check of the whole file is built, not one more for each table
     )
 
