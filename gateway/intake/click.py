@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
 _COOKIE_OCTETS = r"[!#-+\--:<-\[\]-~]"  # RFC 6265, section 4.1.1: what a cookie value may hold
@@ -16,13 +17,18 @@ _TTP = re.compile(_COOKIE_OCTETS + r"{1,200}")
 _MACRO = re.compile(r"__[A-Z_]+__")
 
 
+@lru_cache(1024)
 def parse_click_id(value: str | None) -> str | None:
-    """The value when it can be a click id, verbatim; None for macros, blanks and what no cookie could carry."""
+    """The value when it can be a click id, verbatim; None for macros, blanks and what no cookie could carry.
+
+    Cached, as a visitor's cookie and address say it again with every beacon.
+    """
     if not value or not _CLICK_ID.fullmatch(value) or _MACRO.fullmatch(value):
         return None
     return value
 
 
+@lru_cache(1024)
 def parse_ttp(value: str | None) -> str | None:
     """The value when it can be TikTok's `_ttp` cookie, verbatim."""
     return value if value and _TTP.fullmatch(value) else None

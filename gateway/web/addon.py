@@ -6,6 +6,8 @@ snippet loads it, and the two talk through `tg` alone. Registered by `gateway.ap
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from gateway.settings import StoreSettings
 from gateway.web.answers import Receive, Scope, Send, send_answer
 from gateway.web.snippet import Snippet, answer_snippet, build_script, find_addon_path, to_literal
@@ -36,7 +38,11 @@ class AddonEndpoint:
     """Serves one store's add-on. It sets no cookie and reads none: caches may keep it."""
 
     def __init__(self, store: StoreSettings) -> None:
-        self._addon = build_addon(store)
+        self._store = store
+
+    @cached_property
+    def _addon(self) -> Snippet:
+        return build_addon(self._store)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send_answer(send, answer_snippet(self._addon, scope))
