@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
@@ -80,8 +81,15 @@ def take_turn(bare: Server, gateway: Server, load: Callable[[str], Burst]) -> Tu
     return Turn(*bursts, *cpu_us)
 
 
-def count_events(database: Path) -> tuple[int, int]:
-    """How many events the gateway stored, and how many of them TikTok accepted."""
+def count_events(database: Path, patience_s: float = 5.0) -> tuple[int, int]:
+    """How many events the gateway stored, and how many of them TikTok accepted: the last ones linger for a second."""
+    until_s = time.monotonic() + patience_s
+    while (counted := _count(database))[0] > counted[1] and time.monotonic() < until_s:
+        time.sleep(0.1)
+    return counted
+
+
+def _count(database: Path) -> tuple[int, int]:
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         statement = "SELECT count(*), count(*) FILTER (WHERE fate = 'accepted') FROM events"
         stored, accepted = connection.execute(statement).fetchone()

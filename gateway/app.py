@@ -70,6 +70,9 @@ MOST_FILES = 16_384
 """Connections and files open at once, where the system allows so many. A shell or service manager mostly gives 1,024,
 which a thousand slow clients could take for themselves."""
 
+WARM_UP_AFTER_S = 1.0
+"""A first request loads what it needs itself, the patterns of its own browser; the rest would only compete with it."""
+
 REQUESTS_STOP_S = 2
 DELIVERY_STOP_S = 4
 STORE_STOP_S = 2
@@ -178,8 +181,9 @@ async def run_lifespan(settings: Settings, store: Store, desk: Desk, *, deliver:
         yield
 
 
-async def warm_up() -> None:
-    """What the first requests need, and no start waits for, is loaded: how browsers and phone numbers are written."""
+async def warm_up(after_s: float = WARM_UP_AFTER_S) -> None:
+    """What some requests need, and no start waits for, is loaded: how all browsers and phone numbers are written."""
+    await asyncio.sleep(after_s)
     await asyncio.to_thread(read_agent, "any")
     await asyncio.to_thread(importlib.import_module, "phonenumbers")
 

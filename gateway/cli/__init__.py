@@ -5,11 +5,14 @@ commands in the order in which an operator meets them.
 """
 
 # ruff: noqa: I001 - the order of these imports is the order of `--help`
-from gateway.cli.base import app, main
-from gateway.cli import setting_up as setting_up
-from gateway.cli import running as running
-from gateway.cli import looking_after as looking_after
-from gateway.cli import events as events
-from gateway.cli import keeping as keeping
+from gateway.cli.loading import staying
+
+with staying():
+    from gateway.cli.base import app, main
+    from gateway.cli import setting_up as setting_up
+    from gateway.cli import running as running
+    from gateway.cli import looking_after as looking_after
+    from gateway.cli import events as events
+    from gateway.cli import keeping as keeping
 
 __all__ = ["app", "main"]

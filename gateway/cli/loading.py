@@ -1,6 +1,6 @@
-"""Loads what a process that keeps running needs, and nothing that its libraries would load besides.
+"""Loads what a command needs without looking for garbage meanwhile; and for a process that keeps running, no more.
 
-Called by `gateway.cli.running` and `gateway.cli.workers` around their imports.
+Used by `gateway.cli` around its imports, and by `gateway.cli.running` and `gateway.cli.workers` around theirs.
 """
 
 from __future__ import annotations
@@ -15,20 +15,28 @@ UNUSED = ("rich", "httpx._main")
 
 
 @contextlib.contextmanager
-def loading() -> Iterator[None]:
-    """What the block imports is there to stay, and `UNUSED` only if it was there before; later imports find it.
-
-    What an import makes stays: that the collector does not look for what does not spares a tenth of the start.
-    Source: docs.python.org/3/reference/import.html, 5.3.1 (read 2026-11): None in `sys.modules` says not to be found.
-    """
-    hidden = [name for name in UNUSED if name not in sys.modules]
-    for name in hidden:
-        sys.modules[name] = None  # type: ignore[assignment]
+def staying() -> Iterator[None]:
+    """What the block imports is there to stay: that the collector looks for what is not would be a tenth of a start."""
     gc.disable()
     try:
         yield
         gc.freeze()
     finally:
         gc.enable()
+
+
+@contextlib.contextmanager
+def loading() -> Iterator[None]:
+    """What the block imports is there to stay, and `UNUSED` only if it was there before; later imports find it.
+
+    Source: docs.python.org/3/reference/import.html, 5.3.1 (read 2026-11): None in `sys.modules` says not to be found.
+    """
+    hidden = [name for name in UNUSED if name not in sys.modules]
+    for name in hidden:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        with staying():
+            yield
+    finally:
         for name in hidden:
             del sys.modules[name]

@@ -24,7 +24,7 @@ LEASE_MS = 15_000
 """How long a claim holds. Source: contract 4.6, a dead process frees its events within 15 s."""
 
 
-STEP, STEP_BESIDE = 250, 100
+STEP, STEP_BESIDE = 500, 100
 """Events claimed or settled in one transaction; and while beacons wait for the same commits, of which none should take
 much longer than others. Smaller steps cost more: a backlog alone drains a fifth faster in the large ones (measured)."""
 
