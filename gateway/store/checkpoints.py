@@ -19,6 +19,8 @@ from gateway.store.database import is_sqlite
 
 log = logging.getLogger(__name__)
 
+_STAYS = "what was committed stays in the database's log for now: %s"
+
 CHANGES = 5_000
 """Rows changed from one checkpoint to the next: some 800 beacons with their delivery, or 1,200 pages."""
 
@@ -34,7 +36,10 @@ class Checkpointer:
         self._thread: threading.Thread | None = None
 
     def look(self, connection: Any) -> None:
-        """A checkpoint begins if enough was written over this connection, in a thread that the first one starts."""
+        """A checkpoint begins if enough was written over this connection, in a thread that the first one starts.
+
+        Raises nothing: the commit has been made, and nobody may take it for one that failed.
+        """
         if not self._engine:
             return
         changes: int = connection.total_changes
@@ -45,8 +50,13 @@ class Checkpointer:
         self._seen = changes
         self._is_due.set()
         if not self._thread:
-            self._thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="checkpoints", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # the system has no thread to give; the next commits ask again
+                log.warning(_STAYS, error)
+                return
+            self._thread = thread
 
     def stop(self) -> None:
         """No checkpoint runs any more, and none will."""
@@ -63,4 +73,4 @@ class Checkpointer:
                 with closing(self._engine.raw_connection()) as connection:
                     connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             except sqlite3.Error as error:  # a later commit does it, or tells everybody why it cannot
-                log.warning("what was committed stays in the database's log for now: %s", error)
+                log.warning(_STAYS, error)

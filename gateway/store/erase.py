@@ -15,14 +15,12 @@ from gateway.model.outcome import Fate
 from gateway.model.visitor import Identity
 from gateway.store.endings import count_ends
 from gateway.store.receipt import Anchor
-from gateway.store.sql import Cursor
+from gateway.store.sql import THESE, Cursor
 from gateway.store.tables import events, links, metadata, orders, visitors
 from gateway.store.visits import find_events
 
 SEARCHED = (visitors, events)
 """Where a person is looked for, row by row."""
-
-_THESE = "WHERE store_id = ? AND id IN (SELECT value FROM json_each(?))"
 
 
 class Erased(Struct, frozen=True):
@@ -100,9 +98,9 @@ def erase_visitor(cursor: Cursor, store_id: str, visitor_id: str) -> Erased:
     found = find_events(cursor, store_id, visitor_id)
     count_ends(cursor, store_id, json.dumps([id_ for id_, fate in found if not fate]), Fate.WITHDRAWN, 0)
     these = (store_id, json.dumps([id_ for id_, _ in found]))
-    attempts = _delete(cursor, f"DELETE FROM attempts {_THESE}", these)  # noqa: S608 - no input in it
-    _delete(cursor, f"DELETE FROM outbox {_THESE}", these)  # noqa: S608 - no input in it
-    events = _delete(cursor, f"DELETE FROM events {_THESE}", these)  # noqa: S608 - no input in it
+    attempts = _delete(cursor, f"DELETE FROM attempts {THESE}", these)  # noqa: S608 - no input in it
+    _delete(cursor, f"DELETE FROM outbox {THESE}", these)  # noqa: S608 - no input in it
+    events = _delete(cursor, f"DELETE FROM events {THESE}", these)  # noqa: S608 - no input in it
     _delete(cursor, "DELETE FROM visits WHERE store_id = ? AND visitor_id = ?", mine)
     links = _delete(cursor, "DELETE FROM links WHERE store_id = ? AND visitor_id = ?", mine)
     orders = _delete(

@@ -108,7 +108,8 @@ def _queue_events(cursor: Cursor, receipts: Sequence[Receipt], found: list[Recor
     fresh = [draft for draft in kept if draft.queued.fate is None]
     if fresh:
         cursor.insert(sql.ADD_OUTBOX, [_outbox_row(draft) for draft in fresh])
-    note_visits(cursor, ((draft.row[0], draft.row[5], draft.row[1]) for draft in kept))
+    if kept:
+        note_visits(cursor, ((draft.row[0], draft.row[5], draft.row[1]) for draft in kept))
     late = over + [draft for draft in twins if not _absorb_twin(cursor, draft)]
     _count_drafts(tally, kept, twins, late)
     queued_of = Counter([draft.position for draft in fresh])

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, or_, select
 from gateway.model.outcome import Fate
 from gateway.store import outbox, rows
 from gateway.store.receipt import Settlement
-from gateway.store.sql import Cursor
+from gateway.store.sql import THESE, Cursor
 from gateway.store.tables import events, visitors
 from gateway.store.tables import outbox as outbox_table
 from gateway.store.visits import WAITING
@@ -30,7 +30,6 @@ _OLD_WEBHOOKS = "SELECT id FROM webhooks WHERE store_id = ? AND received_ms < ? 
 _STRANDED = """
     SELECT o.id, o.maybe_sent_ms FROM outbox o JOIN events e ON e.store_id = o.store_id AND e.id = o.id
     WHERE o.store_id = ? AND o.pixel_code = ? AND e.expires_ms < ? LIMIT ?"""
-_THESE = "WHERE store_id = ? AND id IN (SELECT value FROM json_each(?))"
 _OF_THESE = "WHERE store_id = ? AND visitor_id IN (SELECT value FROM json_each(?))"
 
 
@@ -57,7 +56,7 @@ def forget_visitors(cursor: Cursor, store_id: str, before_ms: int, limit: int) -
     these = (store_id, json.dumps([row[0] for row in cursor.fetchall()]))
     cursor.execute(f"DELETE FROM links {_OF_THESE}", these)  # noqa: S608 - no input in it
     cursor.execute(f"UPDATE orders SET visitor_id = NULL {_OF_THESE}", these)  # noqa: S608 - no input in it
-    cursor.execute(f"DELETE FROM visitors {_THESE}", these)  # noqa: S608 - no input in it
+    cursor.execute(f"DELETE FROM visitors {THESE}", these)  # noqa: S608 - no input in it
     return cursor.rowcount
 
 
@@ -67,8 +66,8 @@ def forget_events(cursor: Cursor, store_id: str, before_ms: int, after: str, lim
     found = cursor.fetchall()
     old = [(id_, fate) for id_, received_ms, fate in found if received_ms < before_ms]
     these = (store_id, json.dumps([id_ for id_, fate in old if fate]))
-    cursor.execute(f"DELETE FROM attempts {_THESE}", these)  # noqa: S608 - no input in it
-    cursor.execute(f"DELETE FROM events {_THESE}", these)  # noqa: S608 - no input in it
+    cursor.execute(f"DELETE FROM attempts {THESE}", these)  # noqa: S608 - no input in it
+    cursor.execute(f"DELETE FROM events {THESE}", these)  # noqa: S608 - no input in it
     return Step(cursor.rowcount, found[-1][0] if old else None)
 
 
@@ -76,7 +75,7 @@ def forget_webhooks(cursor: Cursor, store_id: str, before_ms: int, limit: int) -
     """Up to `limit` ids of webhooks that came before this are gone."""
     cursor.execute(_OLD_WEBHOOKS, (store_id, before_ms, limit))
     these = (store_id, json.dumps([row[0] for row in cursor.fetchall()]))
-    cursor.execute(f"DELETE FROM webhooks {_THESE}", these)  # noqa: S608 - no input in it
+    cursor.execute(f"DELETE FROM webhooks {THESE}", these)  # noqa: S608 - no input in it
     return cursor.rowcount
 
 
@@ -112,7 +111,7 @@ def find_event_devices(connection: Connection, store_id: str, before_ms: int, af
 
 def strip_events(cursor: Cursor, store_id: str, ids: Sequence[str]) -> int:
     """These events tell neither address nor user agent any more."""
-    cursor.execute(f"SELECT id, body FROM events {_THESE}", (store_id, json.dumps(ids)))  # noqa: S608 - no input in it
+    cursor.execute(f"SELECT id, body FROM events {THESE}", (store_id, json.dumps(ids)))  # noqa: S608 - no input in it
     bare = []
     for id_, body in cursor.fetchall():
         event = rows.to_event(body, None)
@@ -140,7 +139,7 @@ def find_visitor_devices(
 def strip_visitors(cursor: Cursor, store_id: str, before_ms: int, ids: Collection[str]) -> int:
     """Those of these visitors who have not come back meanwhile have neither address nor user agent any more."""
     cursor.execute(
-        f"UPDATE visitors SET ip = NULL, user_agent = NULL {_THESE} AND last_seen_ms < ?",  # noqa: S608 - no input in it
+        f"UPDATE visitors SET ip = NULL, user_agent = NULL {THESE} AND last_seen_ms < ?",  # noqa: S608 - no input in it
         (store_id, json.dumps(list(ids)), before_ms),
     )
     return cursor.rowcount

@@ -21,6 +21,10 @@ OUTBOX = tuple(column.name for column in outbox.columns)
 LINK = tuple(column.name for column in links.columns)
 
 
+THESE = "WHERE store_id = ? AND id IN (SELECT value FROM json_each(?))"
+"""Those of a store's rows whose ids are in a JSON list."""
+
+
 class Cursor(Protocol):
     """What of a driver's cursor is used by the hot path."""
 

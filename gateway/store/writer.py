@@ -255,12 +255,12 @@ class Writer:
             with only_unavailable(self._engine):
                 results = _work(begin(self._engine, connection), batch)
                 connection.commit()
-            if self._checkpointer:
-                self._checkpointer.look(connection)
-            return results
         except BaseException as error:
             self._undo(connection, is_sound=isinstance(error, TryAgain) or not isinstance(error, StoreUnavailable))
             raise
+        if self._checkpointer:
+            self._checkpointer.look(connection)
+        return results
 
     def _connect(self) -> PoolProxiedConnection:
         """The thread's connection, opened if need be. Raises: StoreUnavailable, which is no reason to insist."""

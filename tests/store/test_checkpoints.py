@@ -136,3 +136,24 @@ async def test_postgresql_has_its_own(store: Store, monkeypatch: pytest.MonkeyPa
     checkpointer = store._writer._checkpointer
     assert checkpointer
     assert bool(checkpointer._thread) == (store._engine.dialect.name == "sqlite")
+
+
+def test_a_system_without_a_thread_to_give_fails_no_commit(
+    engine: Engine, connection: sqlite3.Connection, path: Path, monkeypatch: pytest.MonkeyPatch, caplog
+):
+    caplog.set_level(logging.WARNING, "gateway.store")
+    monkeypatch.setattr(checkpoints, "CHANGES", 100)
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    checkpointer = Checkpointer(engine)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        write(connection, 100)
+        checkpointer.look(connection)
+    assert caplog.messages == ["what was committed stays in the database's log for now: can't start new thread"]
+    write(connection, 100)
+    checkpointer.look(connection)
+    wait_for_size(path, 200 * 400)
+    checkpointer.stop()
