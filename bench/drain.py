@@ -25,7 +25,8 @@ from bench.backlog import add_events, add_visitors, make_models
 from bench.processes import SERVER_CORE
 from bench.site import STORE, running_tiktok, write_config
 from bench.table import Measured, Plot, Row, progress, run_alone
-from gateway.delivery.worker import Deliverer, now_ms
+from gateway.clock import now_ms
+from gateway.delivery.worker import Deliverer
 from gateway.settings import Settings, load_settings
 from gateway.store import Store
 from gateway.tiktok.client import TikTokClient

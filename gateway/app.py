@@ -1,6 +1,7 @@
 """The composition root: settings → store → intake and delivery → routes. Nothing else wires things.
 
-`build_gateway` gives one ASGI application whose lifespan opens the database, serves, delivers and closes in order;
+`build_gateway` gives one ASGI application whose lifespan opens the database, serves, soon does what `gateway.beside`
+puts together, delivery above all, and closes in order;
 `run_server` runs it under uvicorn; `run_deliverer` delivers alone. Called by `gateway.cli`.
 """
 
@@ -9,14 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import importlib
 import logging
 import resource
 import signal
 import socket
-from collections.abc import AsyncIterator, Coroutine
-from functools import partial
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -24,24 +24,17 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from gateway.admin.streams import end_streams
-from gateway.delivery.alerts import Watch
-from gateway.delivery.troubles import tell_cause
-from gateway.delivery.worker import Deliverer, now_ms
+from gateway.clock import now_ms
 from gateway.intake.orders import OrderIntake
 from gateway.intake.people import People
 from gateway.intake.receive import Intake
 from gateway.intake.tokens import Tokens
-from gateway.model.browser import read_agent
-from gateway.ops.control import CONTROL_PATH, MIRROR_PATH, Seal
-from gateway.ops.desk import Desk
+from gateway.loading import loading
 from gateway.ops.opening import open_store
-from gateway.ops.retention import Retention
-from gateway.ops.schedule import keep_reconciled
+from gateway.ops.seal import CONTROL_PATH, MIRROR_PATH, Seal
 from gateway.settings import Settings, StoreSettings
 from gateway.signals.logs import set_up_logs
-from gateway.signals.metrics import keep_adding_up
 from gateway.store import Store
-from gateway.tiktok.client import TikTokClient
 from gateway.web.addon import AddonEndpoint
 from gateway.web.beacon import BeaconEndpoint
 from gateway.web.connection import Connection
@@ -55,6 +48,9 @@ from gateway.web.mirror import Mirror
 from gateway.web.pixel import PixelEndpoint
 from gateway.web.snippet import SnippetEndpoint, find_addon_path
 from gateway.web.webhook import WebhookEndpoint
+
+if TYPE_CHECKING:
+    from gateway.ops.desk import Desk
 
 log = logging.getLogger(__name__)
 
@@ -70,15 +66,14 @@ MOST_FILES = 16_384
 """Connections and files open at once, where the system allows so many. A shell or service manager mostly gives 1,024,
 which a thousand slow clients could take for themselves."""
 
-WARM_UP_AFTER_S = 1.0
-"""A first request loads what it needs itself, the patterns of its own browser; the rest would only compete with it."""
+BESIDE_AFTER_S = 0.25
+"""When what is done beside serving is loaded and begins: requests that wait for the start would compete with it."""
 
 REQUESTS_STOP_S = 2
-DELIVERY_STOP_S = 4
 STORE_STOP_S = 2
-"""How long requests, then deliveries, then writes may take to finish after SIGTERM: together less than the ten seconds
-that process managers wait before they kill. A delivery that is cut off is due again at the next start; a write that is
-cut off was acknowledged to nobody."""
+"""How long requests, and in the end writes, may take to finish after SIGTERM: with `gateway.beside.DELIVERY_STOP_S` in
+between less than the ten seconds that process managers wait before they kill. A write that is cut off was acknowledged
+to nobody."""
 
 
 def build_gateway(settings: Settings, *, deliver: bool = True) -> Front:
@@ -87,7 +82,14 @@ def build_gateway(settings: Settings, *, deliver: bool = True) -> Front:
     tokens = Tokens([key.get_secret_value() for key in settings.security.secret_keys])
     intake = Intake(tokens, store, settings.delivery)
     limiter = Limiter(settings.server.rate_limit)
-    desk = Desk(settings, tokens, store, now_ms)
+
+    @cache
+    def open_desk() -> Desk:  # with the first errand, as most processes see none
+        from gateway.ops.desk import Desk
+
+        return Desk(settings, tokens, store, now_ms)
+
+    control = ControlEndpoint(lambda body: open_desk().take(body), Seal(settings).fits)
     endpoints: dict[tuple[str, str], Endpoint] = {}
     for shop in settings.stores:
         endpoints.update(build_endpoints(shop, intake, tokens, limiter))
@@ -98,21 +100,22 @@ def build_gateway(settings: Settings, *, deliver: bool = True) -> Front:
         routes=[
             Route("/go", GoEndpoint(tokens, store, limiter).answer, methods=["GET"]),
             *build_signals(settings, store),
-            Route(CONTROL_PATH, ControlEndpoint(desk.take, Seal(settings).fits), methods=["POST"]),
+            Route(CONTROL_PATH, control, methods=["POST"]),
             Route(MIRROR_PATH, Mirror(Seal(settings, MIRROR_PATH).fits).answer, methods=["POST"]),
         ],
-        lifespan=lambda _app: run_lifespan(settings, store, desk, deliver=deliver),
+        lifespan=lambda _app: run_lifespan(settings, tokens, store, deliver=deliver),
     )
-    return Front(settings, endpoints, routes, build_admin(settings, tokens, store, desk))
+    return Front(settings, endpoints, routes, build_admin(settings, tokens, store, open_desk))
 
 
-def build_admin(settings: Settings, tokens: Tokens, store: Store, desk: Desk) -> ASGIApp | None:
+def build_admin(settings: Settings, tokens: Tokens, store: Store, open_desk: Callable[[], Desk]) -> ASGIApp | None:
     """The dashboard; without a password there is none, and what it needs is not loaded."""
     if not settings.security.admin_password_hash.get_secret_value():
         return None
     from gateway.admin.access import Access
     from gateway.admin.dashboard import build_dashboard
     from gateway.admin.page import Backend
+    from gateway.delivery.troubles import tell_cause
     from gateway.intake.inquiry import parse_inquiry
     from gateway.ops.buttons import Buttons
     from gateway.ops.forecast import Forecast
@@ -127,7 +130,7 @@ def build_admin(settings: Settings, tokens: Tokens, store: Store, desk: Desk) ->
         inquire=partial(parse_inquiry, tokens),
         predict_cookies=Forecast().predict,
         tell_trouble=tell_cause,
-        buttons=Buttons(desk),
+        buttons=Buttons(open_desk()),
     )
     return build_dashboard(backend, access)
 
@@ -162,30 +165,36 @@ def build_endpoints(
 
 
 @contextlib.asynccontextmanager
-async def run_lifespan(settings: Settings, store: Store, desk: Desk, *, deliver: bool) -> AsyncIterator[None]:
-    """The store is open and events are delivered while the server runs; then nothing is in flight or unwritten."""
+async def run_lifespan(settings: Settings, tokens: Tokens, store: Store, *, deliver: bool) -> AsyncIterator[None]:
+    """The store is open, and soon all that is done beside serving; then nothing is in flight or unwritten."""
     allow_files()
-    async with contextlib.AsyncExitStack() as stack:
-        await store.start(now_ms())
-        stack.push_async_callback(store.stop, STORE_STOP_S)
-        client = TikTokClient(settings.delivery.api_base)
-        stack.push_async_callback(client.aclose)
-        deliverer = Deliverer(settings, store, client) if deliver else None
-        if deliverer:
-            await stack.enter_async_context(delivering(deliverer))
-        await stack.enter_async_context(alongside(warm_up(), "warm-up"))
-        await stack.enter_async_context(alongside(keep_adding_up(), "metrics"))
-        await stack.enter_async_context(alongside(keep_reconciled(desk, settings), "reconcile"))
-        await stack.enter_async_context(alongside(Retention(settings, store, now_ms).keep(), "retention"))
-        await stack.enter_async_context(alongside(Watch(settings, store, deliverer).run(), "watch"))
+    await store.start(now_ms())
+    beside = asyncio.create_task(work_beside(settings, tokens, store, deliver=deliver), name="beside")
+    try:
         yield
+    finally:
+        beside.cancel()
+        await asyncio.wait([beside])
+        await store.stop(STORE_STOP_S)
 
 
-async def warm_up(after_s: float = WARM_UP_AFTER_S) -> None:
-    """What some requests need, and no start waits for, is loaded: how all browsers and phone numbers are written."""
-    await asyncio.sleep(after_s)
-    await asyncio.to_thread(read_agent, "any")
-    await asyncio.to_thread(importlib.import_module, "phonenumbers")
+async def work_beside(settings: Settings, tokens: Tokens, store: Store, *, deliver: bool) -> None:
+    """Runs until cancelled. A process that cannot do its work stops, as one that only takes events in looks healthy."""
+    try:
+        await asyncio.sleep(BESIDE_AFTER_S)
+        working = await asyncio.to_thread(_load_beside)
+        async with working(settings, tokens, store, deliver=deliver):
+            await asyncio.Event().wait()
+    except Exception:
+        log.exception("what is done beside serving cannot be done: stopping")
+        signal.raise_signal(signal.SIGTERM)
+
+
+def _load_beside() -> Callable[..., contextlib.AbstractAsyncContextManager[None]]:
+    with loading():
+        from gateway.beside import working
+
+    return working
 
 
 def allow_files() -> None:
@@ -194,29 +203,6 @@ def allow_files() -> None:
     most = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
-@contextlib.asynccontextmanager
-async def delivering(deliverer: Deliverer) -> AsyncIterator[None]:
-    """The deliverer runs; afterwards it has settled what was in flight, or was cut off after `DELIVERY_STOP_S`."""
-    delivery = asyncio.create_task(deliverer.run(), name="delivery")
-    try:
-        yield
-    finally:
-        deliverer.stop()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(delivery, DELIVERY_STOP_S)
-
-
-@contextlib.asynccontextmanager
-async def alongside(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
-    """The work goes on meanwhile, and has ended afterwards."""
-    task = asyncio.create_task(work, name=name)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 def run_server(settings: Settings, *, deliver: bool = True) -> None:
@@ -289,6 +275,6 @@ async def _deliver(settings: Settings, store: Store) -> None:
 @contextlib.asynccontextmanager
 async def _delivering(settings: Settings, store: Store) -> AsyncIterator[None]:
     tokens = Tokens([key.get_secret_value() for key in settings.security.secret_keys])
-    async with run_lifespan(settings, store, Desk(settings, tokens, store, now_ms), deliver=True):
+    async with run_lifespan(settings, tokens, store, deliver=True):
         log.info("delivering for %d stores", len(settings.stores))
         yield

@@ -12,6 +12,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+import gateway.app
+import gateway.beside
 from gateway.app import KEEP_ALIVE_S, MOST_FILES, build_server
 from gateway.cli import main
 from gateway.demo.fake_tiktok import DEMO_PIXEL, DEMO_TOKEN, FakeTikTok, Mood
@@ -196,6 +198,7 @@ async def test_more_connections_may_be_open_than_a_shell_allows(tmp_path: Path):
 def test_a_start_waits_for_nothing_that_can_be_loaded_meanwhile():
     """Each of these takes a while to load, and some megabytes; without a dashboard nobody needs jinja2."""
     late = {"alembic", "jinja2", "phonenumbers", "psycopg", "pygal", "sqlalchemy.dialects.postgresql", "ua_parser"}
+    late |= {"gateway.beside", "gateway.delivery.worker", "gateway.ops.desk", "httpx"}
     code = f"import sys, gateway.cli, gateway.app; print(*{late} & sys.modules.keys())"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == ""
 
@@ -204,7 +207,7 @@ def test_what_is_for_terminals_alone_is_not_loaded_by_a_server_but_found_by_whoe
     """An upgrade shows its progress with rich, and may follow in the same process."""
     code = """
 import gc, sys
-from gateway.cli.loading import loading
+from gateway.loading import loading
 with loading():
     import gateway.app
 print(*{"rich", "httpx._main"} & sys.modules.keys(), gc.isenabled(), gc.get_freeze_count() > 0)
@@ -215,7 +218,22 @@ import gateway.ops.progress, httpx._main"""
 def test_what_some_requests_need_is_loaded_before_most_come():
     """Beacons would have to wait for it."""
     needed = {"phonenumbers", "ua_parser_builtins.lazy"}
-    code = (
-        f"import asyncio, sys, gateway.app; asyncio.run(gateway.app.warm_up(0)); print(*{needed} - sys.modules.keys())"
-    )
+    code = f"import asyncio, sys, gateway.beside as b; asyncio.run(b.warm_up()); print(*{needed} - sys.modules.keys())"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == ""
+
+
+async def test_a_process_that_cannot_deliver_stops_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """It would look healthy, and take in what nobody sends."""
+    told = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    monkeypatch.setattr(gateway.app, "BESIDE_AFTER_S", 0)
+    monkeypatch.setattr(gateway.beside, "TikTokClient", None)
+    try:
+        async with running_gateway(make_settings(tmp_path), deliver=True):
+            await asyncio.wait_for(told.wait(), 10)
+    finally:
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+    assert "cannot be done: stopping" in caplog.text
+    assert "'NoneType' object is not callable" in caplog.text

@@ -12,7 +12,8 @@ import pytest
 import typer.main
 
 from gateway import cli
-from gateway.app import DELIVERY_STOP_S, REQUESTS_STOP_S, STORE_STOP_S
+from gateway.app import REQUESTS_STOP_S, STORE_STOP_S
+from gateway.beside import DELIVERY_STOP_S
 from gateway.delivery.settlements import UNKNOWN_WINDOW_MS
 from gateway.demo.fake_tiktok import DEMO_PIXEL, DEMO_TOKEN, FakeTikTok
 from tests.beacons import make_beacon, make_event

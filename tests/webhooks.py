@@ -23,6 +23,7 @@ import pytest
 from uuid_utils import uuid7
 
 import gateway.app
+import gateway.beside
 import gateway.web.hits
 import gateway.web.webhook
 from gateway.delivery.worker import Deliverer
@@ -222,16 +223,20 @@ async def running_shop(folder: Path, *, shopify: Mapping[str, Any] | None = None
         **said,
     )
     built: list[Deliverer] = []
+    is_built = asyncio.Event()
 
     def build_deliverer(*parts: Any) -> Deliverer:
         built.append(Deliverer(*parts, clock=clock))
+        is_built.set()
         return built[0]
 
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(tiktok.stop)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(gateway.app, "Deliverer", build_deliverer)
+            patch.setattr(gateway.app, "BESIDE_AFTER_S", 0)
+            patch.setattr(gateway.beside, "Deliverer", build_deliverer)
             served = await stack.enter_async_context(running_gateway(settings, deliver=True))
+            await asyncio.wait_for(is_built.wait(), 10)
         yield Shop(served, tiktok, clock, built[0])
 
 
@@ -239,6 +244,6 @@ async def running_shop(folder: Path, *, shopify: Mapping[str, Any] | None = None
 def on_clock(shop: Shop) -> Iterator[None]:
     """What the gateway receives inside is received at the shop's time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gateway.web.hits, "to_now_ms", shop.clock)
-        patch.setattr(gateway.web.webhook, "to_now_ms", shop.clock)
+        patch.setattr(gateway.web.hits, "now_ms", shop.clock)
+        patch.setattr(gateway.web.webhook, "now_ms", shop.clock)
         yield

@@ -5,7 +5,7 @@ commands in the order in which an operator meets them.
 """
 
 # ruff: noqa: I001 - the order of these imports is the order of `--help`
-from gateway.cli.loading import staying
+from gateway.loading import staying
 
 with staying():
     from gateway.cli.base import app, main

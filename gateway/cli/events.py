@@ -189,7 +189,7 @@ async def _replay(settings: Settings, errand: Replay, *, yes: bool) -> int:
     """What may be replayed is, once somebody has agreed; the exit code."""
     from msgspec import structs
 
-    from gateway.delivery.worker import now_ms
+    from gateway.clock import now_ms
     from gateway.ops.control import open_desk
     from gateway.ops.replay import Sum
 
@@ -216,7 +216,7 @@ def _read_wanted(fate: str | None, event: str | None, since: str | None) -> Want
 
 
 def _since_ms(since: str | None) -> int:
-    from gateway.delivery.worker import now_ms
+    from gateway.clock import now_ms
     from gateway.ops.reconcile import parse_since
 
     return now_ms() - parse_since(since) * 1000 if since else 0

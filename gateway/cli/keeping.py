@@ -21,7 +21,7 @@ def backup(
     The file is whole, checked and readable by you alone, or it is not there. It holds everything that was answered
     before the command began; gateway.toml, whose secret_keys belong to it, is yours to keep beside it.
     """
-    from gateway.delivery.worker import now_ms
+    from gateway.clock import now_ms
     from gateway.ops.backup import back_up
 
     size = back_up(load_settings(config), out, now_ms())
@@ -38,7 +38,7 @@ def restore(
     Only while no gateway runs. What was there is kept beside it under another name. Events that waited when the backup
     was taken are sent again within 48 hours of it, in which TikTok drops what it has already, and expire after that.
     """
-    from gateway.delivery.worker import now_ms
+    from gateway.clock import now_ms
     from gateway.ops.backup import restore
 
     kept = restore(load_settings(config), file, now_ms())

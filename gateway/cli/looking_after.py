@@ -70,7 +70,7 @@ def _run(settings: Settings, errand: Errand) -> int:
 
 
 async def _show(settings: Settings, errand: Errand, screen: Screen) -> None:
-    from gateway.delivery.worker import now_ms
+    from gateway.clock import now_ms
     from gateway.ops.control import open_desk
 
     async with open_desk(settings, now_ms) as desk:

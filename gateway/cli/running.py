@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from gateway.cli.base import DEFAULT_CONFIG, ConfigOption, app
-from gateway.cli.loading import loading
 from gateway.errors import CommandError
+from gateway.loading import loading
 from gateway.settings import load_settings
 
 

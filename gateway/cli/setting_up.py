@@ -158,7 +158,7 @@ def doctor(
     """
     import asyncio
 
-    from gateway.delivery.worker import now_ms
+    from gateway.clock import now_ms
     from gateway.ops.doctor import Network, examine
     from gateway.ops.doctor.chart import print_json, show_findings
     from gateway.ops.errands import choose_stores
@@ -182,7 +182,7 @@ def send_test(
     """
     import asyncio
 
-    from gateway.delivery.worker import now_ms
+    from gateway.clock import now_ms
     from gateway.ops.errands import choose_stores
     from gateway.ops.trial import WHERE, check_code, send_trials
 

@@ -14,8 +14,8 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.cli.loading import loading
 from gateway.errors import CommandError, GatewayError
+from gateway.loading import loading
 from gateway.settings import Settings, load_settings
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """The watch: looks twice a minute for what an operator must know, tells it once, and once more when it is over.
 
-Run by `gateway.app` in every process that serves or delivers. What it sees goes into the database first, so that of
+Run by `gateway.beside` in every process that serves or delivers. What it sees goes into the database first, so that of
 several processes one tells, and a restarted one knows what has been told (`gateway.store.alerts`).
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 
+from gateway.clock import now_ms
 from gateway.delivery.troubles import (
     Cause,
     RejectWatch,
@@ -25,7 +26,7 @@ from gateway.delivery.troubles import (
     is_silent,
     to_sentence,
 )
-from gateway.delivery.worker import Deliverer, now_ms
+from gateway.delivery.worker import Deliverer
 from gateway.errors import StoreUnavailable
 from gateway.settings import Settings, StoreSettings
 from gateway.store import Store

@@ -1,6 +1,6 @@
 """Runs a lane for every pixel, and looks every second for what has become due.
 
-Started by `gateway.app`; what the web side of this process queues wakes its lane at once, retries and the events of
+Started by `gateway.beside`; what the web side of this process queues wakes its lane at once, retries and the events of
 other nodes are found by looking.
 """
 
@@ -10,10 +10,10 @@ import asyncio
 import logging
 import math
 import random
-import time
 from collections import Counter
 from collections.abc import Callable
 
+from gateway.clock import now_ms
 from gateway.delivery.clock import CommonClock
 from gateway.delivery.hands import Hands
 from gateway.delivery.lane import LaneWorker
@@ -30,11 +30,6 @@ LOOK_S = 1.0
 
 _CLOCKS_MS = 60_000
 """How far the clocks of nodes that take events in may be ahead: they date what they queue."""
-
-
-def now_ms() -> int:
-    """Unix milliseconds of this machine."""
-    return time.time_ns() // 1_000_000
 
 
 class Deliverer:

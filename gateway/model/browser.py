@@ -75,7 +75,7 @@ class _Lists(NamedTuple):
 
 @cache
 def _load_lists() -> _Lists:
-    """Imported late: `gateway.app` sees to it once the gateway serves."""
+    """Imported late: `gateway.beside` sees to it once the gateway serves."""
     from ua_parser import load_lazy_builtins
 
     browsers, _, devices = load_lazy_builtins()

@@ -7,47 +7,20 @@ Called by `gateway.cli`. The gateway's side of the loopback is `gateway.web.cont
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import AsyncIterator, Callable
 
 import httpx
-from itsdangerous import BadSignature, TimestampSigner
 
 from gateway.errors import CommandError, StoreLocked
 from gateway.intake.tokens import Tokens
 from gateway.ops.desk import Desk
 from gateway.ops.errands import Errand, Report, parse_report, to_line
 from gateway.ops.opening import open_store
+from gateway.ops.seal import CONTROL_PATH, Seal
 from gateway.settings import Settings
 from gateway.store import Store
 
-CONTROL_PATH = "/control"
-MIRROR_PATH = "/control/mirror"
-SEAL_LIFE_S = 60
-
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - an address to translate, not to bind
-
-
-class Seal:
-    """Shows that a body comes from somebody who may read the configuration: it is signed with the newest key.
-
-    A seal made for one `path` fits no other.
-    """
-
-    def __init__(self, settings: Settings, path: str = CONTROL_PATH) -> None:
-        key = settings.security.secret_keys[0].get_secret_value()
-        self._signer = TimestampSigner(key, salt=f"tag-gateway {path}", digest_method=hashlib.sha256)
-
-    def sign(self, body: bytes) -> str:
-        """A seal for this body, good for a minute."""
-        return self._signer.sign(hashlib.sha256(body).hexdigest()).decode()
-
-    def fits(self, body: bytes, seal: str) -> bool:
-        """Whether this body was sealed with our key within the last minute."""
-        try:
-            return self._signer.unsign(seal, max_age=SEAL_LIFE_S) == hashlib.sha256(body).hexdigest().encode()
-        except BadSignature:
-            return False
 
 
 class RemoteDesk:

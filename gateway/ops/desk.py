@@ -1,7 +1,7 @@
 """Does errands in the process that holds the database: the running gateway, or a command while no gateway runs.
 
-Made by `gateway.app` and `gateway.ops.control`. Each errand is done store by store; what goes wrong with one store is
-reported and leaves the others alone.
+Made by `gateway.app`, `gateway.beside` and `gateway.ops.control`. Each errand is done store by store; what goes wrong
+with one store is reported and leaves the others alone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Forgets by itself: once a day the serving gateway lets go of what [retention] says is old.
 
-Run by `gateway.app` beside delivery. Every step is a short transaction of a few rows, and a pause follows it, so that
-beacons never wait for it; stopped at any point, the next day goes on.
+Run by `gateway.beside`, as delivery is. Every step is a short transaction of a few rows, and a pause follows it, so
+that beacons never wait for it; stopped at any point, the next day goes on.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Looks for lost orders by itself: every half an hour the serving gateway asks Shopify and sends what is missing.
 
-Run by `gateway.app` beside delivery. Shopify tries a webhook for four hours, so six hours back leave no gap; each order
-is sent once, whoever comes first.
+Run by `gateway.beside`, as delivery is. Shopify tries a webhook for four hours, so six hours back leave no gap; each
+order is sent once, whoever comes first.
 """
 
 from __future__ import annotations

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from gateway.clock import now_ms
 from gateway.errors import StoreUnavailable
 from gateway.store import Store
 from gateway.store.alerts import find_troubles
 from gateway.store.backlog import find_oldest_ms
-from gateway.web.hits import to_now_ms
 
 SHARED_S = 1.0
 """How long an answer holds for all who ask: anybody may, and each would cost a write to the disk."""
@@ -74,7 +74,7 @@ class Readyz:
         waiting_since_ms = min((since for since in oldest if since is not None), default=None)
         causes = [cause.partition(" ")[0] for _, cause in troubles]
         return {
-            "oldest_pending_s": 0 if waiting_since_ms is None else max(0, to_now_ms() - waiting_since_ms) // 1000,
+            "oldest_pending_s": 0 if waiting_since_ms is None else max(0, now_ms() - waiting_since_ms) // 1000,
             "paused_pixels": causes.count("credentials"),
             "troubles": sorted(set(causes)),
         }

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import time
 from functools import lru_cache
 from typing import ClassVar, Self
 
+from gateway.clock import now_ms
 from gateway.errors import Malformed, StoreUnavailable, TooLarge
 from gateway.intake.identify import Cookies, Hit
 from gateway.model.normalise import to_public_ip
@@ -39,16 +39,11 @@ def read_client(scope: Scope) -> str:
     return str(client[0]) if client else ""
 
 
-def to_now_ms() -> int:
-    """Unix milliseconds of this machine."""
-    return time.time_ns() // 1_000_000
-
-
 def read_hit(scope: Scope, headers: dict[bytes, bytes], *, with_cookies: bool = True) -> Hit:
     """Who sends this request, as far as HTTP tells."""
     cookie = headers.get(b"cookie") if with_cookies else None
     return Hit(
-        now_ms=to_now_ms(),
+        now_ms=now_ms(),
         ip=to_public_ip(read_client(scope)),
         user_agent=headers.get(b"user-agent", b"").decode("latin-1")[:_LONGEST_USER_AGENT],
         locale=_to_locale(headers.get(b"accept-language", b"")),

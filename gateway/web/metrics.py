@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 from prometheus_client.metrics_core import GaugeMetricFamily
 
+from gateway.clock import now_ms
 from gateway.errors import NotFound, StoreUnavailable
 from gateway.signals.metrics import CONTENT_TYPE, render
 from gateway.store import Lane, Store
@@ -19,7 +20,7 @@ from gateway.store.alerts import Trouble, find_troubles
 from gateway.store.backlog import count_pending, find_oldest_ms
 from gateway.web.answers import Answer, Headers, Receive, Scope, Send, send_answer, to_error
 from gateway.web.control import is_local
-from gateway.web.hits import to_header_map, to_now_ms
+from gateway.web.hits import to_header_map
 
 _HEADERS: Headers = [(b"content-type", CONTENT_TYPE.encode()), (b"cache-control", b"no-store")]
 
@@ -45,7 +46,7 @@ class MetricsEndpoint:
             await send_answer(send, to_error(NotFound("not found")))
             return
         try:
-            state = to_gauges(await read_standing(self._store, self._lanes), to_now_ms())
+            state = to_gauges(await read_standing(self._store, self._lanes), now_ms())
         except StoreUnavailable:  # the counts are wanted most of all now
             state = []
         body = await asyncio.to_thread(render, state)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from time import perf_counter
 
+from gateway.clock import now_ms
 from gateway.errors import Forbidden, GatewayError, Malformed, NotFound, Unauthorized
 from gateway.intake.orders import OrderIntake
 from gateway.intake.people import People
@@ -33,7 +34,7 @@ from gateway.shopify.webhook import Webhook, parse_webhook
 from gateway.signals.metrics import Tally
 from gateway.store.receipt import WebhookNote
 from gateway.web.answers import Answer, Receive, Scope, Send, send_answer, to_error
-from gateway.web.hits import Hold, read_body, to_header_map, to_now_ms
+from gateway.web.hits import Hold, read_body, to_header_map
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class WebhookEndpoint:
             webhook = parse_webhook(_text(headers, b"x-shopify-topic"), body)
             delivery_id = _text(headers, b"x-shopify-webhook-id")[:_LONGEST_ID]
             note = WebhookNote(delivery_id, webhook.topic[:_LONGEST_ID]) if delivery_id else None
-            await self._take(webhook, shop, note, to_now_ms())
+            await self._take(webhook, shop, note, now_ms())
         return _OK
 
     async def _take(self, webhook: Webhook, shop: ShopifySettings, note: WebhookNote | None, now_ms: int) -> None:
@@ -115,7 +116,7 @@ class WebhookEndpoint:
         domain = _text(headers, b"x-shopify-shop-domain")
         if not is_signed(body, _text(headers, b"x-shopify-hmac-sha256"), secrets):
             if domain.strip().lower() == shop.shop:
-                self._orders.note_unsigned(self._settings, to_now_ms())
+                self._orders.note_unsigned(self._settings, now_ms())
             raise Unauthorized("the signature does not fit: compare [stores.shopify] webhook_secrets with the admin's")
         if domain:
             _check_shop(domain, shop)

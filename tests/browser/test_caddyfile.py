@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway.app import DELIVERY_STOP_S, KEEP_ALIVE_S, REQUESTS_STOP_S
+from gateway.app import KEEP_ALIVE_S, REQUESTS_STOP_S
+from gateway.beside import DELIVERY_STOP_S
 from gateway.intake.beacon import MAX_BYTES
 from gateway.web.connection import MAX_HEAD_BYTES, REQUEST_S
 from tests.browser.caddy import CADDYFILE, adapt, find_caddy

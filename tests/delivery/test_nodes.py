@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.clock import now_ms
 from gateway.delivery import lane, worker
-from gateway.delivery.worker import now_ms
 from gateway.demo.fake_tiktok import FakeTikTok
 from tests.delivery.rig import TOKENS, Clock, Delivery, WatchedStore
 from tests.postgres import Server

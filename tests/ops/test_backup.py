@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import main
-from gateway.delivery.worker import now_ms
+from gateway.clock import now_ms
 from gateway.demo.fake_tiktok import FakeTikTok
 from gateway.errors import CommandError, StoreLocked, StoreUnavailable
 from gateway.ops.backup import back_up, restore

@@ -13,7 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.delivery.worker import now_ms
+import gateway.app
+from gateway.clock import now_ms
 from gateway.demo.fake_admin import FakeAdmin
 from gateway.errors import CommandError
 from gateway.intake.orders import OrderIntake
@@ -423,9 +424,15 @@ async def test_a_gateway_without_credentials_asks_nobody(stand: Stand):
         await asyncio.wait_for(keep_reconciled(desk, stand.settings, Nap()), 60)
 
 
-async def test_a_gateway_that_stops_leaves_no_look_behind(stand: Stand):
+async def test_a_gateway_that_stops_leaves_no_look_behind(stand: Stand, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(gateway.app, "BESIDE_AFTER_S", 0)
     async with stand.serving():
-        assert "reconcile" in {task.get_name() for task in asyncio.all_tasks()}
+        for _ in range(200):
+            await asyncio.sleep(0.01)
+            if "reconcile" in {task.get_name() for task in asyncio.all_tasks()}:
+                break
+        else:
+            pytest.fail("nothing looks for lost orders")
     assert "reconcile" not in {task.get_name() for task in asyncio.all_tasks()}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from gateway.delivery.worker import now_ms
+from gateway.clock import now_ms
 from gateway.errors import StoreUnavailable
 from gateway.model.event import User
 from gateway.store import Receipt, Recorded, Store, writer

@@ -27,7 +27,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, MetaData, event, select, text
 
-from gateway.delivery.worker import now_ms
+from gateway.clock import now_ms
 from gateway.demo.fake_tiktok import DEMO_PIXEL, DEMO_TOKEN, FakeTikTok
 from gateway.store.database import MIGRATIONS, migrate, newest_revision, open_engine
 from gateway.store.tables import metadata

@@ -16,8 +16,9 @@ from pydantic import SecretStr
 
 from gateway.errors import CommandError
 from gateway.model.person import Person
-from gateway.ops.control import CONTROL_PATH, SEAL_LIFE_S, RemoteDesk, Seal
+from gateway.ops.control import RemoteDesk
 from gateway.ops.errands import Erase, Gone, Report, Underway, parse_report, to_line
+from gateway.ops.seal import CONTROL_PATH, SEAL_LIFE_S, Seal
 from gateway.settings import Settings
 from gateway.store.erase import Erased
 from gateway.web.answers import Scope

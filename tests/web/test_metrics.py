@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway.clock import now_ms
 from gateway.demo.fake_tiktok import DEMO_PIXEL, DEMO_TOKEN, FakeTikTok
 from gateway.errors import StoreUnavailable
 from gateway.store import Store
 from gateway.store.backlog import MOST_COUNTED, count_pending, find_oldest_ms
 from gateway.web import health, metrics
-from gateway.web.hits import to_now_ms
 from tests.beacons import REFUSAL, Browser, make_beacon, make_event
 from tests.servers import Gateway, make_settings, running_gateway, running_process
 from tests.signals.scrapes import grown, scrape, value
@@ -205,7 +205,7 @@ async def test_what_waits_is_read_at_the_scrape(gateway: Gateway, browser: Brows
     idle = await scrape(gateway)
     assert (value(idle, "pending_events", **pixel), value(idle, "oldest_pending_seconds", store="acme")) == (0, 0)
     await browser.beacon(make_event(), make_event())
-    monkeypatch.setattr(metrics, "to_now_ms", lambda: to_now_ms() + 3_600_000)
+    monkeypatch.setattr(metrics, "now_ms", lambda: now_ms() + 3_600_000)
     busy = await scrape(gateway)
     assert value(busy, "pending_events", **pixel) == 2
     assert 3600 <= value(busy, "oldest_pending_seconds", store="acme") < 4000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from gateway.ops.control import CONTROL_PATH, MIRROR_PATH, Seal
+from gateway.ops.seal import CONTROL_PATH, MIRROR_PATH, Seal
 from tests.servers import CLIENT_IP, Gateway
 
 BODY = b"something drawn at random"

@@ -14,10 +14,11 @@ from gateway.errors import GatewayError
 from gateway.intake.tokens import Tokens
 from gateway.model.normalise import to_public_ip
 from gateway.model.person import Person
-from gateway.ops.control import MIRROR_PATH, Seal, open_desk
+from gateway.ops.control import open_desk
 from gateway.ops.doctor.findings import Finding, fail, ok, warn
 from gateway.ops.doctor.network import Door, Reply, Unreachable
 from gateway.ops.errands import Erase
+from gateway.ops.seal import MIRROR_PATH, Seal
 from gateway.settings import Settings, StoreSettings
 from gateway.store.vitals import Vitals
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from gateway.delivery.worker import now_ms
+from gateway.clock import now_ms
 from gateway.ops.doctor import Network, Status, examine
 from tests.beacons import make_beacon, make_event
 from tests.ops.doctor.clinic import (
@@ -261,7 +261,7 @@ async def test_a_test_code_is_told_and_a_forgotten_one_is_a_fault(
 
 @pytest.mark.parametrize(("hours", "said"), [(24, "24 hours ahead"), (-24, "24 hours behind")])
 async def test_a_clock_off_by_a_day_is_told(clinic: Clinic, hours: int, said: str):
-    clinic.monkeypatch.setattr("gateway.delivery.worker.now_ms", lambda: now_ms() + hours * 3_600_000)
+    clinic.monkeypatch.setattr("gateway.clock.now_ms", lambda: now_ms() + hours * 3_600_000)
     async with clinic.serving():
         faults = await clinic.find_faults()
     assert list(faults) == ["clock"]

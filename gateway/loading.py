@@ -1,17 +1,22 @@
 """Loads what a command needs without looking for garbage meanwhile; and for a process that keeps running, no more.
 
-Used by `gateway.cli` around its imports, and by `gateway.cli.running` and `gateway.cli.workers` around theirs.
+Used by `gateway.cli` around its imports, and by whatever loads a process that keeps running.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import sys
 from collections.abc import Iterator
 
 UNUSED = ("rich", "httpx._main")
 """What structlog and httpx load for terminals wherever it is installed, and do without where it is not."""
+
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
+"""No plugin has to see secrets pass by; and to find any, pydantic reads what each installed distribution offers.
+Source: pydantic's documentation, Plugins (read 2026-11)."""
 
 
 @contextlib.contextmanager
