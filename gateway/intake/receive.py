@@ -21,7 +21,7 @@ from gateway.model.names import INITIATE_CHECKOUT, PAGE_VIEW, to_current_name
 from gateway.model.outcome import Dropped
 from gateway.model.visitor import Identity, Sighting, Visitor
 from gateway.settings import DeliverySettings, StoreSettings
-from gateway.store import Receipt, Store
+from gateway.store import Receipt, Recorded, Store
 from gateway.store.receipt import Queued
 
 _HOUR_MS = 3_600_000
@@ -43,6 +43,24 @@ class Received(Struct, frozen=True, gc=False):
     is_withdrawn: bool = False
 
 
+class _Taken(Struct, frozen=True, gc=False):
+    """What is to become of a beacon with so many events: the receipt to be written, or why there is none."""
+
+    events: int
+    receipt: Receipt | None = None
+    token: VisitorToken | None = None
+    dropped: Dropped | None = None
+    is_withdrawn: bool = False
+
+    def conclude(self, recorded: Recorded, now_ms: int) -> Received:
+        """What became of it."""
+        if self.is_withdrawn or not self.receipt:
+            return Received(dropped=self.dropped, is_withdrawn=self.is_withdrawn)
+        is_late = self.receipt.events and recorded.late == len(self.receipt.events)
+        dropped = recorded.dropped or (Dropped.DUPLICATE if is_late else self.dropped)
+        return Received(recorded.visitor, first_ms(self.token, recorded.visitor, now_ms), dropped)
+
+
 class Intake:
     """Takes beacons for every store of this gateway."""
 
@@ -56,59 +74,55 @@ class Intake:
 
         Raises: Malformed, StoreUnavailable.
         """
-        beacon = parse_beacon(body)
-        received = await self._take(beacon, hit, settings, source)
+        taken = self._take(parse_beacon(body), hit, settings, source)
+        del body  # many requests wait for one commit: each holds on to no more than it still needs
+        received = taken.conclude(await self._store.record(taken.receipt) if taken.receipt else Recorded(), hit.now_ms)
         if received.dropped in _WHOLE:
-            self._store.note_dropped(settings.id, source, received.dropped, hit.now_ms, len(beacon.events))
+            self._store.note_dropped(settings.id, source, received.dropped, hit.now_ms, taken.events)
         return received
 
-    async def _take(self, beacon: Beacon, hit: Hit, settings: StoreSettings, source: Source) -> Received:
+    def _take(self, beacon: Beacon, hit: Hit, settings: StoreSettings, source: Source) -> _Taken:
+        count = len(beacon.events)
         if settings.bots == "drop" and is_bot(hit.user_agent):
-            return Received(dropped=Dropped.BOT)
+            return _Taken(count, dropped=Dropped.BOT)
         consent = read_consent(beacon, hit)
         token = find_token(self._tokens, settings.id, hit.cookies, beacon.ids.companion)
         mode = _MODES[settings.consent]
         if not is_allowed(mode, consent):
-            return await self._refuse(beacon, hit, settings, consent, token)
+            return self._refuse(beacon, hit, settings, consent, token)
         identity = read_identity(beacon.user, beacon.ids.customer)
         events, dropped = self._read_events(beacon, hit, settings, source)
-        recorded = await self._store.record(
-            Receipt(
-                store_id=settings.id,
-                mode=mode,
-                known_id=token.visitor_id if token else None,
-                new_id=uuid7().hex,
-                anchors=find_anchors(self._tokens, settings.id, beacon.ids, identity),
-                sighting=read_sighting(
-                    beacon, hit, settings, identity, consent, cookie_first_ms=_cookie_first_ms(token, source)
-                ),
-                events=events,
-            )
+        receipt = Receipt(
+            store_id=settings.id,
+            mode=mode,
+            known_id=token.visitor_id if token else None,
+            new_id=uuid7().hex,
+            anchors=find_anchors(self._tokens, settings.id, beacon.ids, identity),
+            sighting=read_sighting(
+                beacon, hit, settings, identity, consent, cookie_first_ms=_cookie_first_ms(token, source)
+            ),
+            events=events,
         )
-        if events:
-            dropped = Dropped.DUPLICATE if recorded.late == len(events) else None
-        return Received(recorded.visitor, first_ms(token, recorded.visitor, hit.now_ms), recorded.dropped or dropped)
+        return _Taken(count, receipt, token, None if events else dropped)
 
-    async def _refuse(
+    def _refuse(
         self, beacon: Beacon, hit: Hit, settings: StoreSettings, consent: Consent | None, token: VisitorToken | None
-    ) -> Received:
+    ) -> _Taken:
         """Nothing of this beacon is kept; a visitor known before who now says no is remembered as having said so."""
+        count = len(beacon.events)
         if consent is None or consent.marketing is not False:
-            return Received(dropped=Dropped.CONSENT)
+            return _Taken(count, dropped=Dropped.CONSENT)
         anchors = find_anchors(self._tokens, settings.id, beacon.ids, Identity())
-        if token or anchors:
-            await self._store.record(
-                Receipt(
-                    store_id=settings.id,
-                    mode=_MODES[settings.consent],
-                    known_id=token.visitor_id if token else None,
-                    new_id="",
-                    may_create=False,
-                    anchors=anchors,
-                    sighting=Sighting(at_ms=hit.now_ms, consent=consent),
-                )
-            )
-        return Received(dropped=Dropped.CONSENT, is_withdrawn=True)
+        receipt = Receipt(
+            store_id=settings.id,
+            mode=_MODES[settings.consent],
+            known_id=token.visitor_id if token else None,
+            new_id="",
+            may_create=False,
+            anchors=anchors,
+            sighting=Sighting(at_ms=hit.now_ms, consent=consent),
+        )
+        return _Taken(count, receipt if token or anchors else None, dropped=Dropped.CONSENT, is_withdrawn=True)
 
     def _read_events(
         self, beacon: Beacon, hit: Hit, settings: StoreSettings, source: Source

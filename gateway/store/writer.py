@@ -15,7 +15,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import takewhile
 from typing import Any, TypeVar
 
@@ -119,14 +119,13 @@ class Writer:
         """Jobs not yet taken into a transaction."""
         return self._jobs.qsize() + len(self._left)
 
-    async def record(self, receipt: Receipt) -> Recorded:
-        """The receipt is on disk.
+    def record(self, receipt: Receipt) -> Awaitable[Recorded]:
+        """The receipt is on disk once this was awaited.
 
         Raises: StoreUnavailable when it is not, or not in time; the client should try again. What is on disk all the
         same, because its transaction had begun, is found by its event ids then.
         """
-        recorded: Recorded = await self._submit(receipt)
-        return recorded
+        return self._submit(receipt)
 
     async def run(self, work: Callable[[Cursor], T]) -> T:
         """`work` ran in a transaction that is on disk; its value.

@@ -57,8 +57,9 @@ class BeaconEndpoint:
         self._limiter.check(read_client(scope))
         hit = read_hit(scope, headers)
         with Hold() as hold:
-            body = await read_body(receive, headers, MAX_BYTES, hold)
-            received = await self._intake.receive(body, hit, self._settings, Source.BEACON)
+            received = await self._intake.receive(
+                await read_body(receive, headers, MAX_BYTES, hold), hit, self._settings, Source.BEACON
+            )
         answered = [_NO_STORE, *cors, *set_cookies(received, self._tokens, self._settings)]
         if received.dropped:
             answered.append((b"x-dropped", received.dropped.encode()))

@@ -32,12 +32,14 @@ class Connection(HttpToolsProtocol):
     A connection on which nothing has come yet counts as idle and is kept as long: proxies open some ahead of need.
     """
 
-    _is_arriving = False
-    _outside_bytes = 0
-    _deadline: asyncio.TimerHandle | None = None
+    __slots__ = ("_deadline", "_is_arriving", "_outside_bytes")
+    # In uvicorn's own dict they would be too many for the short way to all of its attributes (30, PEP 412).
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """The connection is open, and idle."""
+        self._is_arriving = False
+        self._outside_bytes = 0
+        self._deadline: asyncio.TimerHandle | None = None
         super().connection_made(transport)
         limit_unread(transport)
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
