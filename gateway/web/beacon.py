@@ -10,7 +10,7 @@ from time import perf_counter
 
 from gateway.errors import Forbidden, GatewayError
 from gateway.intake.beacon import MAX_BYTES
-from gateway.intake.receive import Intake
+from gateway.intake.receive import Intake, Received
 from gateway.intake.tokens import Tokens
 from gateway.model.event import Source
 from gateway.settings import StoreSettings
@@ -43,27 +43,25 @@ class BeaconEndpoint:
             return
         started_s = perf_counter()
         try:
-            answer = await self._answer(scope, receive, headers, cors)
+            if cors is None:
+                raise Forbidden("origin: not one of this store")
+            self._limiter.check(read_client(scope))
+            hit = read_hit(scope, headers)
+            with Hold() as hold:
+                received = await self._intake.receive(
+                    await read_body(receive, headers, MAX_BYTES, hold), hit, self._settings, Source.BEACON
+                )
+            answer = self._answer(received, cors, has_cookies=b"cookie" in headers)
         except GatewayError as error:
             answer = to_error(error, cors)
         self._tally.count(answer.status, answer.dropped, perf_counter() - started_s)
         await send_answer(send, answer)
 
-    async def _answer(
-        self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], cors: Headers | None
-    ) -> Answer:
-        if cors is None:
-            raise Forbidden("origin: not one of this store")
-        self._limiter.check(read_client(scope))
-        hit = read_hit(scope, headers)
-        with Hold() as hold:
-            received = await self._intake.receive(
-                await read_body(receive, headers, MAX_BYTES, hold), hit, self._settings, Source.BEACON
-            )
+    def _answer(self, received: Received, cors: Headers, *, has_cookies: bool) -> Answer:
         answered = [_NO_STORE, *cors, *set_cookies(received, self._tokens, self._settings)]
         if received.dropped:
             answered.append((b"x-dropped", received.dropped.encode()))
-        if received.is_withdrawn and headers.get(b"cookie"):
+        if received.is_withdrawn and has_cookies:
             answered += clear_cookies(self._settings)
         return Answer(204, answered, dropped=received.dropped)
 

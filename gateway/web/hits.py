@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import ClassVar, Self
+from typing import Self
 
 from gateway.clock import now_ms
 from gateway.errors import Malformed, StoreUnavailable, TooLarge
@@ -52,24 +52,36 @@ def read_hit(scope: Scope, headers: dict[bytes, bytes], *, with_cookies: bool = 
     )
 
 
+class _Sum:
+    """A number of bytes. No attribute of a class: each change of one makes the interpreter look up that class anew."""
+
+    __slots__ = ("bytes",)
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+
+IN_HAND = _Sum()
+"""What all requests together have in hand."""
+
+
 class Hold:
     """What one request has in hand, counted together with all others' from when it comes in until the block ends."""
 
     __slots__ = ("_bytes",)
-    all_bytes: ClassVar[int] = 0
 
     def __enter__(self) -> Self:
         self._bytes = 0
         return self
 
     def __exit__(self, *_: object) -> None:
-        Hold.all_bytes -= self._bytes
+        IN_HAND.bytes -= self._bytes
 
     def add(self, count: int) -> None:
         """So many bytes more are in hand. Raises: StoreUnavailable when that is more than the memory is for."""
-        if Hold.all_bytes + count > MAX_IN_HAND_BYTES:
+        if IN_HAND.bytes + count > MAX_IN_HAND_BYTES:
             raise StoreUnavailable("more is coming in than the database takes")
-        Hold.all_bytes += count
+        IN_HAND.bytes += count
         self._bytes += count
 
 

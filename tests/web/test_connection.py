@@ -14,7 +14,7 @@ import pytest
 from gateway import app
 from gateway.web import connection, hits
 from gateway.web.connection import MAX_HEAD_BYTES, MAX_PIPELINED, Connection
-from gateway.web.hits import Hold
+from gateway.web.hits import IN_HAND
 from tests.beacons import make_beacon
 from tests.servers import USER_AGENT, Gateway, make_settings, running_gateway
 
@@ -234,21 +234,21 @@ async def test_two_hundred_slow_clients_take_nobody_down(gateway: Gateway):
 
 async def test_what_all_requests_have_in_hand_is_bounded(gateway: Gateway, monkeypatch: pytest.MonkeyPatch):
     """Bodies that are large and slow: who would be one too many is told to come again, and small ones pass."""
-    assert Hold.all_bytes == 0
+    assert IN_HAND.bytes == 0
     monkeypatch.setattr(hits, "MAX_IN_HAND_BYTES", 100_000)
     half = HEAD + b"Content-Length: 65000\r\n\r\n" + b"{" + b" " * 60_000
     async with connected(gateway) as (_, first), connected(gateway) as (reader, second):
         first.write(half)
         async with asyncio.timeout(60):
-            while Hold.all_bytes < 60_000:  # noqa: ASYNC110 - a number tells nobody that it has changed
+            while IN_HAND.bytes < 60_000:  # noqa: ASYNC110 - a number tells nobody that it has changed
                 await asyncio.sleep(0)
         second.write(half)
         answer = await reader.readuntil(b"\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 503")
         assert b"retry-after:" in answer
         assert (await gateway.beacon(make_beacon())).status_code == 204
-        assert Hold.all_bytes >= 60_000
+        assert IN_HAND.bytes >= 60_000
     async with asyncio.timeout(60):
-        while Hold.all_bytes:  # noqa: ASYNC110
+        while IN_HAND.bytes:  # noqa: ASYNC110
             await asyncio.sleep(0)
     assert (await gateway.beacon(make_beacon())).status_code == 204
