@@ -41,7 +41,7 @@ class Turn(NamedTuple):
 def measure(quick: bool) -> Measured:
     """Ingest on SQLite: requests a second and their times against a bare app, and memory at full load."""
     find_wrk()
-    bursts, seconds = (3, 1.0) if quick else (14, 2.0)
+    bursts, seconds = (3, 1.0) if quick else (24, 2.0)
     with tempfile.TemporaryDirectory(prefix="tag-gateway-bench-") as temporary, contextlib.ExitStack() as stack:
         folder = Path(temporary)
         tiktok = stack.enter_context(running_tiktok(folder))
@@ -51,7 +51,7 @@ def measure(quick: bool) -> Measured:
         full = take_turns("full load", bursts, bare, gateway, lambda url: fire(url, seconds, cookies))
         rate = median(turn.gateway.rps for turn in full) / 2
         half = take_turns(
-            f"{rate:.0f} requests/s each", max(3, bursts // 2), bare, gateway,
+            f"{rate:.0f} requests/s each", max(3, bursts // 3), bare, gateway,
             lambda url: fire(url, seconds * 2, cookies, rate),
         )  # fmt: skip
         return report(full, half, gateway.process.peak_mb, *count_events(folder / "gateway.db"))

@@ -25,6 +25,7 @@ from gateway.model.visitor import Visitor, update_visitor
 from gateway.settings import load_settings
 from gateway.store import Receipt, Recorded, outbox
 from gateway.store.database import begin, migrate, open_engine
+from gateway.store.known import MOST, Known
 from gateway.store.receipt import FoundBy
 from gateway.store.record import record_all
 from gateway.tiktok.answers import Answer, Verdict
@@ -137,11 +138,12 @@ class Database:
 
     def __init__(self, folder: Path) -> None:
         shop = Shop(folder)
+        self._known = Known(MOST)
         self._engine = open_engine(f"sqlite:///{folder / 'gateway.db'}", writes=True)
         migrate(self._engine)
         self._connection = self._engine.raw_connection()
         self._connection.cursor().execute("PRAGMA synchronous = OFF")
-        self.write(lambda cursor: record_all(cursor, shop.store.receipts))
+        self.write(lambda cursor: record_all(cursor, shop.store.receipts, self._known))
         shop.store.receipts.clear()
         for beacons in shop.prepare():
             for body, cookie, number in beacons:
@@ -157,7 +159,7 @@ class Database:
     def record(self, turn: int) -> None:
         """A round is written."""
         receipts = self._receipts[turn * BEACONS : (turn + 1) * BEACONS]
-        self.write(lambda cursor: record_all(cursor, receipts))
+        self.write(lambda cursor: record_all(cursor, receipts, self._known))
 
     def deliver(self, _turn: int) -> None:
         """A round is claimed, built into a request, and settled as accepted."""

@@ -40,7 +40,7 @@ class Begun(NamedTuple):
 
 def measure(quick: bool) -> Measured:
     """From the start of the process to its first answered beacon, on a database of 1 GB."""
-    events, turns = (50_000, 3) if quick else (EVENTS_OF_1_GB, 8)
+    events, turns = (50_000, 3) if quick else (EVENTS_OF_1_GB, 16)
     compileall.compile_dir(CODE, quiet=1)
     with tempfile.TemporaryDirectory(prefix="tag-gateway-bench-") as temporary:
         empty, full = Path(temporary) / "empty", Path(temporary) / "full"

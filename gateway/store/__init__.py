@@ -55,7 +55,7 @@ class Store:
             raise
         self._writer = Writer(open_engine(url, writes=True), Checkpointer(self._engine))
         self._signals: dict[Lane, asyncio.Event] = {}
-        self._drops = Drops(self._writer.run)
+        self._drops = Drops(partial(self._writer.run, leaves_visitors=True))
         self._leader = Leader(self._engine)
 
     async def start(self, now_ms: int) -> None:
@@ -114,7 +114,7 @@ class Store:
             most = min(self._step, limit - len(claimed))
             claim = partial(outbox.claim, store_id=lane[0], pixel_code=lane[1], lease=lease, now_ms=now_ms, limit=most)
             try:
-                found = await self._writer.run(claim)
+                found = await self._writer.run(claim, leaves_visitors=True)
             except StoreUnavailable:
                 if claimed:
                     break  # these are leased, and so would be taken for sent
@@ -131,7 +131,8 @@ class Store:
 
     async def renew(self, lane: Lane, lease: str, ids: Sequence[str], now_ms: int) -> set[str]:
         """The lease on these events holds for another 15 s; those for which it does, the others are lost."""
-        return await self._writer.run(lambda cursor: outbox.renew(cursor, lane[0], lease, ids, now_ms))
+        renew = partial(outbox.renew, store_id=lane[0], lease=lease, ids=ids, now_ms=now_ms)
+        return await self._writer.run(renew, leaves_visitors=True)
 
     async def settle(self, store_id: str, lease: str, settlements: Sequence[Settlement]) -> None:
         """The fate, or the next due time, of each claimed event is durably stored."""
@@ -139,7 +140,8 @@ class Store:
         while left:
             size = self._step
             step, left = left[:size], left[size:]
-            await self._writer.run(partial(outbox.settle, store_id=store_id, lease=lease, settlements=step))
+            settle = partial(outbox.settle, store_id=store_id, lease=lease, settlements=step)
+            await self._writer.run(settle, leaves_visitors=True)
 
     async def hasten(self, lanes: Sequence[Lane], now_ms: int, longest_ms: int) -> None:
         """What of these lanes would wait longer than so, for a clock that was ahead, is due in 15 s."""

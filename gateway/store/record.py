@@ -22,6 +22,7 @@ from gateway.model.names import INITIATE_CHECKOUT
 from gateway.model.visitor import Visitor
 from gateway.store import checkout_twins, ledger, rows, sql
 from gateway.store.database import TryAgain
+from gateway.store.known import Known
 from gateway.store.receipt import FoundBy, Queued, Receipt, Recorded
 from gateway.store.rollups import Tally
 from gateway.store.sql import Cursor
@@ -30,7 +31,7 @@ from gateway.store.visitors import Visitors
 from gateway.store.visits import note_visits
 
 
-def record_all(cursor: Cursor, receipts: Sequence[Receipt]) -> list[Recorded]:
+def record_all(cursor: Cursor, receipts: Sequence[Receipt], known: Known) -> list[Recorded]:
     """Everything in these receipts is written, not yet committed; one Recorded for each, in order.
 
     What browsers said is written together; what may lean on a receipt of the same instant, alone.
@@ -40,7 +41,7 @@ def record_all(cursor: Cursor, receipts: Sequence[Receipt]) -> list[Recorded]:
     for leans, group in groupby(receipts, _may_lean):
         turn = list(group)
         for batch in [[receipt] for receipt in turn] if leans else [turn]:
-            recorded += _record(cursor, batch, tally)
+            recorded += _record(cursor, batch, tally, known)
     tally.write(cursor)
     return recorded
 
@@ -50,8 +51,8 @@ def _may_lean(receipt: Receipt) -> bool:
     return receipt.is_browserless or INITIATE_CHECKOUT in [queued.event.event for queued in receipt.events]
 
 
-def _record(cursor: Cursor, receipts: Sequence[Receipt], tally: Tally) -> list[Recorded]:
-    visitors = Visitors(cursor, tally)
+def _record(cursor: Cursor, receipts: Sequence[Receipt], tally: Tally, known: Known) -> list[Recorded]:
+    visitors = Visitors(cursor, tally, known)
     visitors.fetch(receipts)
     found = [_take(cursor, visitors, receipt) for receipt in receipts]
     visitors.write()

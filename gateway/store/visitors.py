@@ -17,6 +17,7 @@ from gateway.model.outcome import Dropped
 from gateway.model.visitor import Sighting, Visitor, is_same_person, newest_consent, only_consent, update_visitor
 from gateway.store import rows, sql
 from gateway.store.database import TryAgain
+from gateway.store.known import Known, VisitorKey
 from gateway.store.receipt import UNGUESSABLE, Anchor, FoundBy, Receipt, Recorded
 from gateway.store.rollups import Tally
 from gateway.store.sql import Cursor
@@ -31,12 +32,13 @@ Link = tuple[str, int]
 class Visitors:
     """The state of one transaction: the visitors seen so far, and which of them are still to be written."""
 
-    def __init__(self, cursor: Cursor, tally: Tally) -> None:
+    def __init__(self, cursor: Cursor, tally: Tally, known: Known) -> None:
         self._cursor = cursor
         self._tally = tally
-        self._visitors: dict[tuple[str, str], Visitor | None] = {}
-        self._new_visitors: dict[tuple[str, str], None] = {}
-        self._changed_visitors: dict[tuple[str, str], None] = {}
+        self._known = known
+        self._visitors: dict[VisitorKey, Visitor | None] = {}
+        self._new_visitors: dict[VisitorKey, None] = {}
+        self._changed_visitors: dict[VisitorKey, None] = {}
         self._links: dict[LinkKey, Link | None] = {}
         self._new_links: dict[LinkKey, int] = {}
         self._changed_links: dict[LinkKey, int] = {}
@@ -46,18 +48,32 @@ class Visitors:
 
         One alone is found as well when it is needed.
         """
-        visitors = {(one.store_id, one.known_id): None for one in receipts if one.known_id}
+        visitors: dict[VisitorKey, Visitor | None] = {}
+        for one in receipts:
+            if one.known_id and not self._recall(key := (one.store_id, one.known_id)):
+                visitors[key] = None
         links: dict[LinkKey, Link | None] = {
             (receipt.store_id, anchor.kind, anchor.digest): None for receipt in receipts for anchor in receipt.anchors
         }
         if len(visitors) > 1:
             self._visitors.update(visitors)
             for row in self._find_all(sql.FIND_VISITORS, visitors):
-                self._visitors[row[0], row[1]] = rows.to_visitor(row)
+                self._keep((row[0], row[1]), rows.to_visitor(row))
         if len(links) > 1:
             self._links.update(links)
             for store_id, kind, digest, *link in self._find_all(sql.FIND_LINKS, links):
                 self._links[store_id, kind, digest] = (link[0], link[1])
+
+    def _recall(self, key: VisitorKey) -> Visitor | None:
+        """The visitor, if one of this transaction or of a moment ago."""
+        visitor = self._visitors.get(key) or self._known.get(key)
+        if visitor:
+            self._visitors[key] = visitor
+        return visitor
+
+    def _keep(self, key: VisitorKey, visitor: Visitor) -> None:
+        self._visitors[key] = visitor
+        self._known.put(key, visitor)
 
     def _find_all(self, statement: str, keys: Iterable[tuple[str, ...]]) -> list[Any]:
         self._cursor.execute(statement, (msgspec.json.encode(list(keys)).decode(),))
@@ -135,10 +151,13 @@ class Visitors:
 
     def _visitor(self, store_id: str, visitor_id: str) -> Visitor | None:
         key = (store_id, visitor_id)
-        if key not in self._visitors:
+        if key not in self._visitors and not self._recall(key):
             self._cursor.execute(sql.FIND_VISITOR, key)
             row = self._cursor.fetchone()
-            self._visitors[key] = rows.to_visitor(row) if row else None
+            if row:
+                self._keep(key, rows.to_visitor(row))
+            else:
+                self._visitors[key] = None
         return self._visitors[key]
 
     def _make_visitor(self, receipt: Receipt) -> Visitor:
@@ -147,7 +166,7 @@ class Visitors:
         blank = Visitor(receipt.new_id, first_seen_ms=seen.at_ms, last_seen_ms=0, landing=landing, cookie_ms=seen.at_ms)
         visitor = update_visitor(blank, seen)
         key = (receipt.store_id, visitor.id)
-        self._visitors[key] = visitor
+        self._keep(key, visitor)
         self._new_visitors[key] = None
         return visitor
 
@@ -155,7 +174,7 @@ class Visitors:
         updated = update_visitor(visitor, seen)
         if updated is not visitor:
             key = (store_id, visitor.id)
-            self._visitors[key] = updated
+            self._keep(key, updated)
             if key not in self._new_visitors:
                 self._changed_visitors[key] = None
         return updated

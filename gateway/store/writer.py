@@ -25,7 +25,8 @@ from sqlalchemy import Engine, PoolProxiedConnection
 from gateway.errors import StoreUnavailable
 from gateway.signals.metrics import COMMIT_FAILURES, COMMIT_JOBS, COMMIT_SECONDS
 from gateway.store.checkpoints import Checkpointer
-from gateway.store.database import TryAgain, begin, only_unavailable
+from gateway.store.database import TryAgain, begin, is_sqlite, only_unavailable
+from gateway.store.known import MOST, Known
 from gateway.store.receipt import Receipt, Recorded
 from gateway.store.record import record_all
 from gateway.store.sql import Cursor
@@ -74,6 +75,7 @@ class _Job(Struct):
     done: asyncio.Future[Any]
     since_s: float
     is_receipt: bool
+    leaves_visitors: bool
 
 
 class Writer:
@@ -90,6 +92,7 @@ class Writer:
         self._ended = asyncio.Event()
         self._is_open = False
         self._connection: PoolProxiedConnection | None = None
+        self._known = Known(MOST if is_sqlite(engine) else 0)
         self._is_failing = False
         self._is_late = False
         self._busy_until_s = 0.0
@@ -125,23 +128,23 @@ class Writer:
         Raises: StoreUnavailable when it is not, or not in time; the client should try again. What is on disk all the
         same, because its transaction had begun, is found by its event ids then.
         """
-        return self._submit(receipt)
+        return self._submit(receipt, leaves_visitors=True)
 
-    async def run(self, work: Callable[[Cursor], T]) -> T:
-        """`work` ran in a transaction that is on disk; its value.
+    async def run(self, work: Callable[[Cursor], T], *, leaves_visitors: bool = False) -> T:
+        """`work` ran in a transaction that is on disk; its value. `leaves_visitors`: it changes none of them.
 
         Raises: StoreUnavailable when nothing was written; whatever `work` raised.
         """
-        result: T = await self._submit(work)
+        result: T = await self._submit(work, leaves_visitors=leaves_visitors)
         return result
 
-    def _submit(self, work: Receipt | Callable[[Cursor], Any]) -> asyncio.Future[Any]:
+    def _submit(self, work: Receipt | Callable[[Cursor], Any], *, leaves_visitors: bool) -> asyncio.Future[Any]:
         if self._loop is None or not self._is_open:
             raise StoreUnavailable("the writer is not running")
         if self._jobs.qsize() >= QUEUE_LIMIT:
             raise StoreUnavailable("more is waiting to be written than the database takes")
         is_receipt = isinstance(work, Receipt)
-        job = _Job(work, self._loop.create_future(), time.monotonic(), is_receipt)
+        job = _Job(work, self._loop.create_future(), time.monotonic(), is_receipt, leaves_visitors)
         if is_receipt:
             self._unanswered.append(job)
         self._jobs.put(job)
@@ -252,9 +255,10 @@ class Writer:
         connection = self._connect()
         try:
             with only_unavailable(self._engine):
-                results = _work(begin(self._engine, connection), batch)
+                results = _work(begin(self._engine, connection), batch, self._known)
                 connection.commit()
         except BaseException as error:
+            self._known.clear()
             self._undo(connection, is_sound=isinstance(error, TryAgain) or not isinstance(error, StoreUnavailable))
             raise
         if self._checkpointer:
@@ -314,18 +318,23 @@ class Writer:
                 job.done.set_result(result)
 
 
-def _work(cursor: Cursor, batch: Sequence[_Job]) -> list[Any]:
+def _work(cursor: Cursor, batch: Sequence[_Job], known: Known) -> list[Any]:
     """Receipts first, all at once; then each function in order, beside receipts no more than there is time for."""
     works = [job.work for job in batch]  # read once: the event loop may let go of one at any time
     receipts = [work for work in works if isinstance(work, Receipt)]
-    recorded = iter(record_all(cursor, receipts) if receipts else ())
+    known.begin(cursor)
+    recorded = iter(record_all(cursor, receipts, known) if receipts else ())
     until_s = time.perf_counter() + FUNCTIONS_S if receipts else math.inf
     results: list[Any] = []
-    for work in works:
+    for job, work in zip(batch, works, strict=True):
         if isinstance(work, Receipt):
             results.append(next(recorded))
+        elif time.perf_counter() < until_s:
+            results.append(work(cursor))
+            if not job.leaves_visitors:
+                known.clear()
         else:
-            results.append(work(cursor) if time.perf_counter() < until_s else _LATER)
+            results.append(_LATER)
     return results
 
 

@@ -19,7 +19,6 @@ from gateway.store import Claimed, Receipt, Recorded, Settlement, Store, writer
 from gateway.store.database import TryAgain
 from gateway.store.receipt import Anchor, AnchorKind, Queued
 from gateway.store.rows import to_event
-from gateway.store.sql import Cursor
 
 NOW_MS = 1_790_000_000_000
 HOUR_MS = 3_600_000
@@ -143,8 +142,8 @@ async def record_apart(store: Store, receipts: Sequence[Receipt]) -> list[Record
 def at_commit(act: Callable[[], object]) -> Iterator[None]:
     """`act` is called when all work of a transaction is done and it is about to be committed."""
 
-    def work_and_act(cursor: Cursor, batch: Sequence[Any]) -> list[Any]:
-        results = work(cursor, batch)
+    def work_and_act(*all_of_it: Any) -> list[Any]:
+        results = work(*all_of_it)
         act()
         return results
 

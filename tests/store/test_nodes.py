@@ -59,8 +59,8 @@ def first_held_before_commit() -> Iterator[tuple[threading.Event, threading.Even
     """The first transaction stops when its work is done; set the second event to let it commit."""
     is_done, may_commit = threading.Event(), threading.Event()
 
-    def work_and_wait(cursor: Any, batch: Any) -> list[Any]:
-        results = work(cursor, batch)
+    def work_and_wait(*all_of_it: Any) -> list[Any]:
+        results = work(*all_of_it)
         if not is_done.is_set():
             is_done.set()
             may_commit.wait(WAIT_S)

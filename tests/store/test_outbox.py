@@ -92,10 +92,10 @@ async def test_a_claim_whose_answer_was_lost_finds_nothing_and_ends_with_its_lea
 async def test_what_was_claimed_before_the_database_failed_is_handed_out(store: Store, monkeypatch: pytest.MonkeyPatch):
     run, told = store._writer.run, itertools.count()
 
-    async def run_and_fail(work):
+    async def run_and_fail(work, **said):
         if next(told) == 1:
             raise StoreUnavailable("broken by a test")
-        return await run(work)
+        return await run(work, **said)
 
     monkeypatch.setattr(store_outbox, "STEP", 2)
     monkeypatch.setattr(store._writer, "run", run_and_fail)
