@@ -38,7 +38,7 @@ class Turn(NamedTuple):
 def measure(quick: bool) -> Measured:
     """Ingest on PostgreSQL: the gateway's CPU for each beacon against SQLite's, the database's told apart."""
     find_wrk()
-    count, seconds = (3, 1.0) if quick else (10, 2.0)
+    count, seconds = (3, 1.0) if quick else (16, 2.0)
     with tempfile.TemporaryDirectory(prefix="tag-gateway-bench-") as temporary, contextlib.ExitStack() as stack:
         folder = Path(temporary)
         tiktok = stack.enter_context(running_tiktok(folder))

@@ -5,6 +5,7 @@ Used by `gateway.intake.bots` for each beacon and by `gateway.store` for each ev
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -67,9 +68,12 @@ def read_agent(user_agent: str) -> Agent:
 
 
 class _Lists(NamedTuple):
-    """ua-parser's patterns, in the order in which they are tried; each is compiled when it first is."""
+    """ua-parser's patterns, in the order in which they are tried; each is compiled when it first is.
 
-    browsers: list[Matcher[UserAgent]]
+    `browsers`: each with a word that stands in whatever it fits, so that most need be neither compiled nor tried.
+    """
+
+    browsers: list[tuple[str, Matcher[UserAgent]]]
     spiders: list[Matcher[Device]]
 
 
@@ -79,11 +83,27 @@ def _load_lists() -> _Lists:
     from ua_parser import load_lazy_builtins
 
     browsers, _, devices = load_lazy_builtins()
-    return _Lists(browsers, [one for one in devices if getattr(one, "family", None) == _SPIDER])
+    words = [find_word(one.regex) for one in browsers]
+    return _Lists(
+        list(zip(words, browsers, strict=True)), [one for one in devices if getattr(one, "family", None) == _SPIDER]
+    )
+
+
+_WORD = re.compile(r"\^?(?:\(([\w -]{3,})\)|([\w -]{3,}))(?![?*{])")
+
+
+def find_word(pattern: str) -> str:
+    """A word that whatever fits this pattern has in it: the one it begins with, if that is plain to see; else "".
+
+    ua-parser writes what may be missing as `(?:…|)`. A pattern with any other alternative may do without its beginning.
+    """
+    found = _WORD.match(pattern)
+    return (found[1] or found[2]) if found and "|" not in pattern.replace("|)", ")") else ""
 
 
 def _find_family(user_agent: str) -> str:
-    return next((found.family for matches in _load_lists().browsers if (found := matches(user_agent))), "")
+    likely = (matches for word, matches in _load_lists().browsers if word in user_agent)
+    return next((found.family for matches in likely if (found := matches(user_agent))), "")
 
 
 def _is_spider(user_agent: str) -> bool:
