@@ -32,7 +32,8 @@ changes (`ops/control` finds it). On PostgreSQL any number of nodes share the wo
 
 What happens on the way is counted and logged through `signals`; `delivery/alerts` watches, and tells an operator.
 
-`app` wires what serves, `beside` what goes on beside that, and nothing else does; `settings` is read once; `errors` draws every exception raised on purpose.
-Imports point down this list: `cli`, `demo`, `app`, `beside`, then `web`, `admin`, `delivery` and `ops` side by side, then
-`intake`, `shopify` and `tiktok`, then `store`, `model`, `settings`, `errors`. `lint-imports` keeps it so.
+`app` wires what serves, `beside` what goes on beside that, and nothing else does; `settings` is read once; `errors`
+draws every exception raised on purpose. Imports point down this list: `cli`, `demo`, `app`, `beside`, then `web`,
+`admin`, `delivery` and `ops` side by side, then `intake`, `shopify` and `tiktok`, then `store`, `model`, `settings`,
+`errors`. `lint-imports` keeps it so.
 """
