@@ -1,8 +1,8 @@
-"""The composition root: settings → store → intake and delivery → routes. Nothing else wires things.
+"""The composition root: settings → store → intake → routes; what goes on beside serving is wired by `gateway.beside`.
 
-`build_gateway` gives one ASGI application whose lifespan opens the database, serves, soon does what `gateway.beside`
-puts together, delivery above all, and closes in order;
-`run_server` runs it under uvicorn; `run_deliverer` delivers alone. Called by `gateway.cli`.
+`build_gateway` gives one ASGI application whose lifespan opens the database, serves, soon delivers and does all else
+that goes on beside, and closes in order; `run_server` runs it under uvicorn; `run_deliverer` delivers alone. Called by
+`gateway.cli`.
 """
 
 from __future__ import annotations

@@ -43,10 +43,11 @@ class Known:
 
     def put(self, key: VisitorKey, visitor: Visitor) -> None:
         """The visitor stands like this once the transaction is committed."""
+        if not self._most:
+            return
         if len(self._visitors) >= self._most:
             self._visitors.clear()
-        if self._most:
-            self._visitors[key] = visitor
+        self._visitors[key] = visitor
 
     def clear(self) -> None:
         """Nobody is known."""
